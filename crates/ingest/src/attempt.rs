@@ -1,0 +1,152 @@
+//! One attempt at a revision, from its first sign of life to its commit or its end.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use music::{Attempt, Revision, RevisionId, Song, SongId};
+use store::ChunkGroup;
+use tokio::time::sleep;
+
+use crate::{
+    Engine, Error, Outcome, Result, Spool, encode::Encoding, engine::after, original,
+    uploads::Uploads,
+};
+
+/// How many segments may be on their way into the store: enough to hide how far away it is.
+const AT_ONCE: usize = 6;
+
+/// What the song says if it is not the file's fault.
+const OUR_FAULT: &str = "it could not be ingested, for a reason that is not the file's; try again";
+
+/// See [`Ingest::run`](crate::Ingest::run).
+pub(crate) async fn run(
+    engine: &Engine,
+    id: SongId,
+    attempt: RevisionId,
+    spool: Option<Spool>,
+) -> Result<Outcome> {
+    let Some(song) = engine.ask(|store| store.get(id)).await? else { return Ok(Outcome::Ended) };
+    if song.revision.as_ref().is_some_and(|revision| revision.id == attempt) {
+        return Ok(Outcome::Ready(Box::new(song)));
+    }
+    if song.attempt.as_ref().is_none_or(|current| current.id != attempt) {
+        return Ok(Outcome::Ended);
+    }
+    let uploads = Uploads::new(engine.store.clone(), engine.config.patience, AT_ONCE);
+    let samples = AtomicU64::new(0);
+    // Dropping whichever does not end first stops it: with the work, its ffmpeg.
+    let outcome = tokio::select! {
+        made = make(engine, &uploads, &song, attempt, spool, &samples) => made.map(Some),
+        () = keep_alive(engine, &song, attempt, &samples) => Ok(None),
+    };
+    let drained = uploads.finish().await;
+    match outcome.and_then(|made| drained.map(|()| made)) {
+        Ok(Some(revision)) => commit(engine, id, revision).await,
+        Ok(None) => clear(engine, id, attempt).await.map(|()| Outcome::Ended),
+        Err(error) => {
+            give_up(engine, id, attempt, &error).await;
+            Err(error)
+        }
+    }
+}
+
+async fn make(
+    engine: &Engine,
+    uploads: &Uploads,
+    song: &Song,
+    attempt: RevisionId,
+    spool: Option<Spool>,
+    samples: &AtomicU64,
+) -> Result<Revision> {
+    let spool = match spool {
+        Some(spool) => spool,
+        None => original::fetch(engine, song).await?,
+    };
+    let format = song.source.format;
+    let encoding = Encoding { engine, uploads, song: song.id, attempt, format, samples };
+    encoding.run(&spool).await
+}
+
+/// Gives signs of life for as long as they are wanted.
+async fn keep_alive(engine: &Engine, song: &Song, attempt: RevisionId, samples: &AtomicU64) {
+    let expected = expected_samples(song);
+    loop {
+        let progress = progress(samples.load(Ordering::Relaxed), expected);
+        let sign = Attempt { id: attempt, lease_until: engine.lease(), progress };
+        let pause = match engine.store.renew(song.id, &sign).await {
+            Ok(true) => engine.config.lease / 3,
+            Ok(false) => return,
+            Err(error) => {
+                // Whether the attempt still is wanted will be told at the commit at the latest.
+                tracing::warn!(%error, song = %song.id, "no sign of life could be given");
+                engine.config.lease / 12
+            }
+        };
+        sleep(pause.max(Duration::from_millis(10))).await;
+    }
+}
+
+/// How many samples are to be encoded, roughly: tags and framing count as sound.
+fn expected_samples(song: &Song) -> u64 {
+    let format = song.source.format;
+    let bits =
+        u128::from(song.source.bytes) * 8 * u128::from(music::output_rate(format.sample_rate));
+    u64::try_from(bits / u128::from(format.bitrate.max(1))).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rough share")]
+fn progress(samples: u64, expected: u64) -> f64 {
+    // Not all of it before the commit.
+    (samples as f64 / expected.max(1) as f64).min(0.99)
+}
+
+async fn commit(engine: &Engine, id: SongId, revision: Revision) -> Result<Outcome> {
+    let removable_at = after(music::now(), engine.config.grace);
+    let committed = engine.ask(|store| store.commit(id, &revision, removable_at)).await?;
+    let song = if committed { engine.ask(|store| store.get(id)).await? } else { None };
+    let Some(song) = song else {
+        clear(engine, id, revision.id).await?;
+        return Ok(Outcome::Ended);
+    };
+    if !engine.config.keep_original
+        && let Err(error) = engine.ask(|store| store.remove_group(id, ChunkGroup::Original)).await
+    {
+        tracing::warn!(%error, song = %id, "the original stays");
+    }
+    Ok(Outcome::Ready(Box::new(song)))
+}
+
+/// Ends an attempt that failed. What cannot be done now is left to the sweep.
+async fn give_up(engine: &Engine, id: SongId, attempt: RevisionId, error: &Error) {
+    if matches!(error, Error::Store(store::Error::Unavailable(_))) {
+        return;
+    }
+    let reason = match error {
+        Error::Rejected(rejection) => rejection.to_string(),
+        _ => OUR_FAULT.to_owned(),
+    };
+    let ended = async {
+        engine.ask(|store| store.fail(id, attempt, &reason)).await?;
+        clear(engine, id, attempt).await
+    };
+    if let Err(error) = ended.await {
+        tracing::warn!(%error, song = %id, "a failed attempt is left to the sweep");
+    }
+}
+
+/// Removes the chunks of an attempt that is not under way any more, unless they became the song's.
+async fn clear(engine: &Engine, id: SongId, attempt: RevisionId) -> Result<()> {
+    let Some(song) = engine.ask(|store| store.get(id)).await? else {
+        return engine.ask(|store| store.remove_all(id)).await;
+    };
+    if song.revision.is_some_and(|revision| revision.id == attempt) {
+        return Ok(());
+    }
+    engine.ask(|store| store.remove_group(id, ChunkGroup::Revision(attempt))).await?;
+    if song.retired.iter().any(|retired| retired.id == attempt) {
+        engine.ask(|store| store.forget(id, attempt)).await?;
+    }
+    Ok(())
+}

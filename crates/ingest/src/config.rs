@@ -1,0 +1,49 @@
+//! What an operator can set.
+
+use std::{path::PathBuf, time::Duration};
+
+/// Where ingest works, what it keeps, and how much it lets a file cost.
+#[derive(Debug, Clone)]
+pub struct IngestConfig {
+    /// The ffmpeg program; looked for in `PATH` if it has no slash.
+    pub ffmpeg: PathBuf,
+    /// Where files are put while they are worked on. Made if it is missing.
+    pub work_dir: PathBuf,
+    /// Whether the file that a song was made from is kept once the song is ready.
+    pub keep_original: bool,
+    /// How many bytes a file may have.
+    pub max_upload_bytes: u64,
+    /// How long a song may play.
+    pub max_duration: Duration,
+    /// How long one ffmpeg may run.
+    pub max_ffmpeg_time: Duration,
+    /// How much memory one ffmpeg may ask for, in bytes.
+    pub max_ffmpeg_memory: u64,
+    /// How long an attempt is believed to be alive after its last sign of life.
+    pub lease: Duration,
+    /// How long an attempt may wait between [`add`](crate::Ingest::add) or
+    /// [`again`](crate::Ingest::again) and [`run`](crate::Ingest::run).
+    pub longest_wait: Duration,
+    /// How long a database that does not answer is asked again before an attempt gives up.
+    pub patience: Duration,
+    /// How long the segments of a superseded revision stay for those who are listening to it.
+    pub grace: Duration,
+}
+
+impl Default for IngestConfig {
+    fn default() -> Self {
+        Self {
+            ffmpeg: PathBuf::from("ffmpeg"),
+            work_dir: std::env::temp_dir(),
+            keep_original: true,
+            max_upload_bytes: 1 << 30,
+            max_duration: Duration::from_hours(4),
+            max_ffmpeg_time: Duration::from_mins(14),
+            max_ffmpeg_memory: 512 << 20,
+            lease: Duration::from_mins(1),
+            longest_wait: Duration::from_mins(15),
+            patience: Duration::from_secs(30),
+            grace: Duration::from_hours(1),
+        }
+    }
+}

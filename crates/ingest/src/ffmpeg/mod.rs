@@ -1,0 +1,218 @@
+//! Runs ffmpeg: in a directory of its own, with an empty environment, bounded in time, memory and
+//! what it can write, and gone when nobody waits for it any more.
+
+mod arguments;
+
+use std::{
+    ffi::OsString,
+    io,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use command_fds::{CommandFdExt as _, FdMapping};
+use rustix::process::{Resource, Rlimit};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::unix::pipe,
+    process::{Child, ChildStderr, Command},
+    task::JoinHandle,
+};
+
+use crate::{BoxError, Error, Result};
+pub(crate) use arguments::{FIRST_PIPE, INPUT, Target, encode, probe};
+
+/// How much of what ffmpeg complains of is kept for the log, in bytes.
+const COMPLAINT: usize = 4096;
+
+/// What one ffmpeg may cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) time: Duration,
+    pub(crate) memory: u64,
+}
+
+/// An ffmpeg program and what each run of it may cost.
+#[derive(Debug, Clone)]
+pub(crate) struct Ffmpeg {
+    program: PathBuf,
+    limits: Limits,
+}
+
+/// How a run that did not do what it was asked ended.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It ran out of time, memory, or patience with itself.
+    Limit(String),
+    /// It gave up. With the end of its complaints.
+    Exit(String),
+    /// It could not be run, or not be listened to.
+    Broken(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl Ffmpeg {
+    /// Takes `program` by its path, or from `PATH` if it is a bare name.
+    pub(crate) fn new(program: &Path, limits: Limits) -> Self {
+        Self { program: located(program), limits }
+    }
+
+    /// Runs ffmpeg in `directory`, while `work` reads what it writes to so many pipes.
+    ///
+    /// Gives what `work` gave, once ffmpeg has ended well. If `work` fails, ffmpeg is killed.
+    pub(crate) async fn run<T>(
+        &self,
+        directory: &Path,
+        arguments: Vec<OsString>,
+        pipes: usize,
+        work: impl AsyncFnOnce(Vec<pipe::Receiver>) -> Result<T>,
+    ) -> Result<T, Failure> {
+        let (mut process, pipes) = self.start(directory, arguments, pipes)?;
+        let run = async {
+            let value = work(pipes).await?;
+            process.end().await?;
+            Ok(value)
+        };
+        tokio::time::timeout(self.limits.time, run)
+            .await
+            .unwrap_or_else(|_| Err(Failure::Limit("the wall clock".into())))
+    }
+
+    fn start(
+        &self,
+        directory: &Path,
+        arguments: Vec<OsString>,
+        pipes: usize,
+    ) -> Result<(Process, Vec<pipe::Receiver>)> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(arguments)
+            .current_dir(directory)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut receivers = Vec::with_capacity(pipes);
+        let mut mappings = Vec::with_capacity(pipes);
+        for index in 0..pipes {
+            // Both ends close on exec; the mapping opens the one again that is ffmpeg's, in the
+            // child only. So no other child that is started meanwhile keeps a pipe open.
+            let (reader, writer) = io::pipe().map_err(|error| Error::Io("make a pipe", error))?;
+            let receiver = pipe::Receiver::from_owned_fd(reader.into());
+            receivers.push(receiver.map_err(|error| Error::Io("make a pipe", error))?);
+            let child_fd = i32::try_from(FIRST_PIPE + index).unwrap_or(i32::MAX);
+            mappings.push(FdMapping { parent_fd: writer.into(), child_fd });
+        }
+        command
+            .fd_mappings(mappings)
+            .map_err(|error| Error::Io("make a pipe", io::Error::other(error)))?;
+        let mut child = command.spawn().map_err(|error| {
+            Error::Ffmpeg(
+                format!("{} cannot be started", self.program.display()),
+                Some(error.into()),
+            )
+        })?;
+        // Ours of the writing ends go with the command, or no pipe would ever end.
+        drop(command);
+        self.limit(&child);
+        let complaint = child.stderr.take().map(|stderr| tokio::spawn(listen(stderr)));
+        Ok((Process { child, complaint }, receivers))
+    }
+
+    /// Bounds what a child may cost. It does not write files, so it may not.
+    #[cfg(target_os = "linux")]
+    fn limit(&self, child: &Child) {
+        let Some(pid) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()))
+        else {
+            return;
+        };
+        for (resource, limit) in [
+            // Not the address space: the allocator reserves far more of it than is ever used.
+            (Resource::Data, self.limits.memory),
+            (Resource::Fsize, 0),
+            (Resource::Core, 0),
+            (Resource::Cpu, self.limits.time.as_secs().max(1) * 4),
+            (Resource::Nofile, 64),
+        ] {
+            let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
+            if let Err(error) = rustix::process::prlimit(Some(pid), resource, limit) {
+                // It may have ended already; anything else is worth knowing.
+                tracing::debug!(%error, ?resource, "ffmpeg is not limited");
+            }
+        }
+    }
+
+    /// Where there is no such thing, the wall clock and what is read of its output remain.
+    #[cfg(not(target_os = "linux"))]
+    fn limit(&self, _: &Child) {}
+}
+
+struct Process {
+    child: Child,
+    complaint: Option<JoinHandle<String>>,
+}
+
+impl Process {
+    /// Waits for it to end by itself.
+    async fn end(&mut self) -> Result<(), Failure> {
+        let status =
+            self.child.wait().await.map_err(|error| Error::Io("wait for ffmpeg", error))?;
+        let complaint = match self.complaint.take() {
+            Some(listening) => listening.await.unwrap_or_default(),
+            None => String::new(),
+        };
+        judge(status, &complaint)
+    }
+}
+
+fn judge(status: ExitStatus, complaint: &str) -> Result<(), Failure> {
+    // From signal(7): SIGKILL is the kernel's for want of memory, SIGXCPU for too much time.
+    const COSTLY: [i32; 2] = [9, 24];
+    if status.success() {
+        if !complaint.is_empty() {
+            tracing::debug!(complaint, "ffmpeg complained");
+        }
+        return Ok(());
+    }
+    let costly = status.signal().is_some_and(|signal| COSTLY.contains(&signal))
+        || complaint.contains("Cannot allocate memory");
+    let complaint = format!("{status}: {complaint}");
+    Err(if costly { Failure::Limit(complaint) } else { Failure::Exit(complaint) })
+}
+
+/// Reads all that ffmpeg complains of, so that it never waits for us to, and keeps the end.
+async fn listen(mut stderr: ChildStderr) -> String {
+    let mut kept = Vec::with_capacity(2 * COMPLAINT);
+    loop {
+        match stderr.read_buf(&mut kept).await {
+            Ok(1..) if kept.len() > COMPLAINT => drop(kept.drain(..kept.len() - COMPLAINT)),
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return String::from_utf8_lossy(&kept).trim().to_owned(),
+        }
+    }
+}
+
+/// The program's path, told now: the child has another directory and no `PATH`.
+fn located(program: &Path) -> PathBuf {
+    if program.components().count() > 1 {
+        return std::path::absolute(program).unwrap_or_else(|_| program.to_owned());
+    }
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths)
+        .map(|directory| directory.join(program))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| program.to_owned())
+}
+
+/// A failure that is not the file's fault.
+pub(crate) fn unusable(what: &str, source: impl Into<BoxError>) -> Error {
+    Error::Ffmpeg(what.to_owned(), Some(source.into()))
+}

@@ -1,0 +1,117 @@
+//! Tidies up what crashes left, a bounded amount at a time.
+
+use std::sync::{Mutex, PoisonError};
+
+use music::{Song, SongId, Timestamp};
+use store::ChunkGroup;
+
+use crate::{Engine, Result, Swept, original};
+
+/// How many records are asked for at a time.
+const PAGE: usize = 100;
+
+/// How many of each kind are looked at in one sweep.
+const ATTEMPTS: usize = 1_000;
+const REVISIONS: usize = 1_000;
+const GROUPS: usize = 10_000;
+
+/// What a song says whose attempt stopped giving signs of life.
+const INTERRUPTED: &str = "ingesting it was interrupted; try again";
+
+/// After which group of chunks the next sweep goes on.
+pub(crate) type Place = Mutex<Option<(SongId, ChunkGroup)>>;
+
+/// See [`Ingest::sweep`](crate::Ingest::sweep).
+pub(crate) async fn sweep(engine: &Engine, place: &Place, now: Timestamp) -> Result<Swept> {
+    let mut swept = Swept { complete: true, ..Swept::default() };
+    end_attempts(engine, now, &mut swept).await?;
+    remove_revisions(engine, now, &mut swept).await?;
+    remove_orphans(engine, place, &mut swept).await?;
+    match engine.workplace.sweep() {
+        Ok(directories) => swept.directories = directories,
+        Err(error) => tracing::warn!(%error, "the working directory cannot be swept"),
+    }
+    Ok(swept)
+}
+
+/// Ends the attempts whose lease ran out. Their chunks go with those of other retired revisions.
+async fn end_attempts(engine: &Engine, now: Timestamp, swept: &mut Swept) -> Result<()> {
+    for _ in 0..ATTEMPTS / PAGE {
+        let songs = engine.store.expired(now, PAGE).await?;
+        for song in &songs {
+            let Some(attempt) = &song.attempt else { continue };
+            if engine.store.fail(song.id, attempt.id, INTERRUPTED).await? {
+                swept.attempts += 1;
+                tracing::info!(song = %song.id, attempt = %attempt.id, "an attempt was interrupted");
+            }
+            // Of a file that never arrived completely nothing can be made.
+            if song.revision.is_none()
+                && !original::is_complete(engine.store.as_ref(), song).await?
+            {
+                engine.store.remove_group(song.id, ChunkGroup::Original).await?;
+            }
+        }
+        if songs.len() < PAGE {
+            return Ok(());
+        }
+    }
+    swept.complete = false;
+    Ok(())
+}
+
+/// Removes chunks before the record that names them forgets them.
+async fn remove_revisions(engine: &Engine, now: Timestamp, swept: &mut Swept) -> Result<()> {
+    for _ in 0..REVISIONS / PAGE {
+        let retired = engine.store.removable(now, PAGE).await?;
+        for (song, retired) in &retired {
+            engine.store.remove_group(*song, ChunkGroup::Revision(retired.id)).await?;
+            engine.store.forget(*song, retired.id).await?;
+            swept.revisions += 1;
+        }
+        if retired.len() < PAGE {
+            return Ok(());
+        }
+    }
+    swept.complete = false;
+    Ok(())
+}
+
+/// Removes chunks that no song knows of.
+///
+/// The record is read after the chunks were seen: it names an attempt before the first of its
+/// chunks is written, so what it does not name then nobody will.
+async fn remove_orphans(engine: &Engine, place: &Place, swept: &mut Swept) -> Result<()> {
+    let mut after = *place.lock().unwrap_or_else(PoisonError::into_inner);
+    for _ in 0..GROUPS / PAGE {
+        let groups = engine.store.groups(after, PAGE).await?;
+        // Read again for each page: what a page shows may be younger than the last reading.
+        let mut known: Option<(SongId, Option<Song>)> = None;
+        for (id, group) in &groups {
+            let song = match known.take() {
+                Some((known, song)) if known == *id => song,
+                _ => engine.store.get(*id).await?,
+            };
+            if !song.as_ref().is_some_and(|song| names(song, *group)) {
+                engine.store.remove_group(*id, *group).await?;
+                swept.orphans += 1;
+                tracing::info!(song = %id, %group, "chunks without a song");
+            }
+            known = Some((*id, song));
+        }
+        after = groups.last().copied();
+        if groups.len() < PAGE {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            return Ok(());
+        }
+    }
+    *place.lock().unwrap_or_else(PoisonError::into_inner) = after;
+    swept.complete = false;
+    Ok(())
+}
+
+fn names(song: &Song, group: ChunkGroup) -> bool {
+    let ChunkGroup::Revision(id) = group else { return true };
+    song.attempt.as_ref().is_some_and(|attempt| attempt.id == id)
+        || song.revision.as_ref().is_some_and(|revision| revision.id == id)
+        || song.retired.iter().any(|retired| retired.id == id)
+}

@@ -1,0 +1,8 @@
+//! Ingest with a real ffmpeg, real files and a real store.
+#![expect(clippy::unwrap_used, reason = "a test says so by failing")]
+
+mod attempts;
+mod faults;
+mod formats;
+mod hostile;
+mod house;

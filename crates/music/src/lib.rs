@@ -1,0 +1,17 @@
+//! What a song is, and the rules that hold wherever it is kept, made or played. No I/O.
+
+mod description;
+mod id;
+mod ladder;
+mod patch;
+mod song;
+mod timeline;
+mod words;
+
+pub use description::{Description, DescriptionError, FIELD_LIMIT, Name};
+pub use id::{InvalidId, RevisionId, SongId};
+pub use ladder::{AudioFormat, Rung, ladder, output_rate};
+pub use patch::{Change, Patch};
+pub use song::{Attempt, Retired, Revision, Song, Source, Status, Timestamp, Variant, now};
+pub use timeline::{Run, Timeline, segment_duration};
+pub use words::{WORD_LIMIT, query_words, song_words};

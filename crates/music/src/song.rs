@@ -1,0 +1,160 @@
+//! A song, its revisions, and what is known of the file it came from.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use crate::{AudioFormat, Description, RevisionId, SongId, Timeline};
+
+/// A moment, kept to the millisecond.
+pub type Timestamp = jiff::Timestamp;
+
+/// The present moment, to the millisecond, so that what was stored compares equal to what was made.
+#[must_use]
+pub fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+/// Where a song stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Its first revision is being made.
+    Processing,
+    /// It has a revision and can be played.
+    Ready,
+    /// No revision could be made of it.
+    Failed,
+}
+
+/// One attempt to make a revision. It may write chunks under its id for as long as its lease runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The id that the revision will have.
+    pub id: RevisionId,
+    /// Until when whoever makes it is known to be alive. The sweep may end it afterwards.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub lease_until: Timestamp,
+    /// How much of the source has been encoded, 0 to 1.
+    pub progress: f64,
+}
+
+/// One bitrate of a revision (`EXT-X-STREAM-INF`, RFC 8216 §4.3.4.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variant {
+    /// Its name, the path segment that its playlist and segments are under.
+    pub name: String,
+    /// The bit rate of its largest segment, in bit/s.
+    pub bandwidth: u64,
+    /// The bit rate of all its segments together, in bit/s.
+    pub average_bandwidth: u64,
+    /// The codec, as RFC 6381 writes it.
+    pub codecs: String,
+    /// Channels.
+    pub channels: u16,
+    /// How many decoded samples precede the presentation: the encoder's priming, and the media
+    /// time of the edit list's one entry (ISO/IEC 14496-12 §8.6.6).
+    pub media_time: u32,
+}
+
+/// One finished ingest of a song: what is played.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// Its id, the one of the attempt that made it.
+    pub id: RevisionId,
+    /// When its segments begin and end.
+    pub timeline: Timeline,
+    /// Its variants, the one to begin with first.
+    pub variants: Vec<Variant>,
+}
+
+/// A revision, or an attempt that came to nothing, whose chunks are still to be removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retired {
+    /// Whose chunks.
+    pub id: RevisionId,
+    /// From when they may go. Whoever is listening to a superseded revision can finish the song.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub removable_at: Timestamp,
+}
+
+/// The file that a song was made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// What the sender called it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    /// The container, by its usual short name: `mp3`, `adts`, `mp4`, `flac`, `wav`, `aiff`, `ogg`.
+    pub container: String,
+    /// The codec, by its usual short name: `mp3`, `aac`, `alac`, `flac`, `vorbis`, `opus`, `pcm`.
+    pub codec: String,
+    /// What it decodes to, and what it takes.
+    #[serde(flatten)]
+    pub format: AudioFormat,
+    /// Bits per sample, where the codec has such a thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits: Option<u8>,
+    /// The size of the file, in bytes.
+    pub bytes: u64,
+    /// The SHA-256 of the file, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// A song: what it is called, where it came from, and what of it can be played.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Song {
+    /// Its id.
+    pub id: SongId,
+    /// What people call it.
+    #[serde(flatten)]
+    pub description: Description,
+    /// Where it stands.
+    pub status: Status,
+    /// Why the last attempt came to nothing, in words for whoever sent the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The attempt under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    /// What is played.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+    /// Whose chunks are still to be removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Retired>,
+    /// The file.
+    pub source: Source,
+    /// Grows by one with every change of the record.
+    pub version: u64,
+    /// When it was inserted.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub created_at: Timestamp,
+    /// When the record last changed.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub updated_at: Timestamp,
+}
+
+impl Song {
+    /// A song whose first revision is about to be made, by an attempt with a lease of `lease`.
+    #[must_use]
+    pub fn new(description: Description, source: Source, lease: SignedDuration) -> Self {
+        let now = now();
+        Self {
+            id: SongId::new(),
+            description,
+            status: Status::Processing,
+            error: None,
+            attempt: Some(Attempt {
+                id: RevisionId::new(),
+                lease_until: now + lease,
+                progress: 0.0,
+            }),
+            revision: None,
+            retired: Vec::new(),
+            source,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! When each segment of a song begins and ends, the same in every variant.
+
+use serde::{Deserialize, Serialize};
+
+/// Segments are a whole number of these samples long: the least common multiple of the frame
+/// lengths of AAC-LC (1024) and of our FLAC (4096), so that frames of either end at a boundary.
+const GRID: u64 = 4096;
+
+/// What a segment aims at, in seconds.
+const NOMINAL_SECONDS: u64 = 6;
+
+/// The duration of every segment but the last, in samples at `rate` (Hz): as near to 6 s as whole
+/// frames allow.
+#[must_use]
+pub const fn segment_duration(rate: u32) -> u64 {
+    (NOMINAL_SECONDS * rate as u64 + GRID / 2) / GRID * GRID
+}
+
+/// Consecutive segments of one duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The presentation duration of each, in units of the timeline's timescale.
+    pub duration: u64,
+    /// How many follow one another.
+    pub count: u32,
+}
+
+/// The presentation times of a revision's segments, run-length encoded.
+///
+/// Presentation time begins where the source begins: samples that an encoder needs before its
+/// first one are not on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// Units per second; the sample rate of the variants, in Hz.
+    pub timescale: u32,
+    /// The segments, first to last.
+    pub runs: Vec<Run>,
+}
+
+impl Timeline {
+    /// The timeline of `samples` samples at `rate` Hz: equal segments, then what is left.
+    #[must_use]
+    pub fn new(rate: u32, samples: u64) -> Self {
+        let duration = segment_duration(rate);
+        let whole = u32::try_from(samples / duration).unwrap_or(u32::MAX);
+        let rest = samples % duration;
+        let runs = [Run { duration, count: whole }, Run { duration: rest, count: 1 }];
+        Self {
+            timescale: rate,
+            runs: runs.into_iter().filter(|run| run.count > 0 && run.duration > 0).collect(),
+        }
+    }
+
+    /// The duration of each segment, in units of the timescale.
+    pub fn segments(&self) -> impl Iterator<Item = u64> {
+        self.runs.iter().flat_map(|run| std::iter::repeat_n(run.duration, run.count as usize))
+    }
+
+    /// How many segments there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.runs.iter().map(|run| run.count as usize).sum()
+    }
+
+    /// Whether there is no segment at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The duration of all segments together, in samples.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.runs.iter().map(|run| run.duration * u64::from(run.count)).sum()
+    }
+
+    /// The duration of all segments together, in seconds.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "2^53 samples are thousands of years")]
+    pub fn seconds(&self) -> f64 {
+        self.samples() as f64 / f64::from(self.timescale)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_six_seconds_to_within_half_a_second_at_both_rates() {
+        assert_eq!(segment_duration(48_000), 70 * 4096);
+        assert_eq!(segment_duration(44_100), 65 * 4096);
+        for rate in [44_100, 48_000] {
+            let halves = segment_duration(rate) * 2 / u64::from(rate);
+            assert!((11..13).contains(&halves), "{rate} Hz");
+        }
+    }
+
+    #[test]
+    fn the_segments_add_up_to_the_samples() {
+        let duration = segment_duration(48_000);
+        for samples in [0, 1, duration - 1, duration, duration + 1, 12_345_678] {
+            let timeline = Timeline::new(48_000, samples);
+            assert_eq!(timeline.samples(), samples);
+            assert_eq!(timeline.segments().sum::<u64>(), samples);
+            assert_eq!(timeline.segments().count(), timeline.len());
+            assert!(timeline.segments().all(|segment| segment > 0));
+        }
+    }
+}

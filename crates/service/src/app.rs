@@ -1,0 +1,81 @@
+//! What stands around the routes of either function, or of both in one process.
+
+use std::{any::Any, sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    extract::{OriginalUri, Request},
+    http::{HeaderName, HeaderValue, Method, StatusCode},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::{HttpConfig, Problem, auth, cors};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id that the platform gave a request. Without one, it gets one of ours.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+/// `routes` with everything that an answer needs: the base path, problems for what is not routed,
+/// the key, CORS, a request id and its log line, and 500 in place of a panic.
+///
+/// `key` is the secret of `config.api_key`, found out.
+pub fn app(routes: Router, config: &HttpConfig, key: Option<&str>) -> Router {
+    let routes = routes.fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+    // A custom domain may strip the prefix that a stage's own URL carries: both are the same place.
+    let routes = match config.base_path() {
+        "" => routes,
+        base_path => Router::new().nest(base_path, routes.clone()).fallback_service(routes),
+    };
+    let routes = match key {
+        Some(key) => {
+            let guard = auth::Guard::new(key, config.read_access, config.base_path());
+            routes.layer(middleware::from_fn_with_state(Arc::new(guard), auth::check))
+        }
+        None => routes,
+    };
+    routes
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(cors::layer())
+        .layer(middleware::from_fn(log))
+}
+
+async fn not_found(OriginalUri(uri): OriginalUri) -> Problem {
+    Problem::not_found(format!("there is nothing at {}", uri.path()))
+}
+
+async fn method_not_allowed(method: Method) -> Problem {
+    let detail = format!("{method} is not possible here");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+    Problem::internal(std::io::Error::other(message.unwrap_or("panicked").to_owned()))
+        .into_response()
+}
+
+async fn log(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = match request.extensions().get::<RequestId>() {
+        Some(RequestId(id)) => id.clone(),
+        None => Uuid::now_v7().to_string(),
+    };
+    let span =
+        tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
+    let status = response.status().as_u16();
+    span.in_scope(|| tracing::info!(status, milliseconds, "answered"));
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}

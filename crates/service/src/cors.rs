@@ -1,0 +1,63 @@
+//! CORS, for the whole project: any page may read and, with the key, write.
+
+use std::time::Duration;
+
+use axum::http::{HeaderName, Method, header};
+use tower_http::cors::{Any, CorsLayer};
+
+/// `*` without credentials: the key travels in a header that a page must hold itself, so no page
+/// can borrow a visitor's.
+pub(crate) fn layer() -> CorsLayer {
+    let methods =
+        [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    let names = [
+        "authorization",
+        "content-type",
+        "x-api-key",
+        "if-match",
+        "if-none-match",
+        "if-range",
+        "range",
+        "prefer",
+        "idempotency-key",
+        "tus-resumable",
+        "upload-length",
+        "upload-offset",
+        "upload-metadata",
+        "upload-checksum",
+        "upload-defer-length",
+        "upload-concat",
+        "x-http-method-override",
+        "x-requested-with",
+    ];
+    let exposed = [
+        "tus-resumable",
+        "tus-version",
+        "tus-extension",
+        "tus-max-size",
+        "tus-checksum-algorithm",
+        "upload-offset",
+        "upload-length",
+        "upload-metadata",
+        "upload-expires",
+        "segue-song",
+        "x-request-id",
+    ];
+    let standard = [
+        header::LOCATION,
+        header::LINK,
+        header::ETAG,
+        header::RETRY_AFTER,
+        header::CONTENT_RANGE,
+        header::CONTENT_LENGTH,
+        header::ACCEPT_RANGES,
+    ];
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods(methods)
+        .allow_headers(names.map(HeaderName::from_static))
+        .expose_headers(
+            standard.into_iter().chain(exposed.map(HeaderName::from_static)).collect::<Vec<_>>(),
+        )
+        .max_age(Duration::from_hours(24))
+}

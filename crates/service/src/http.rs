@@ -1,0 +1,98 @@
+//! A plain HTTP server, for laptops and for platforms that speak HTTP themselves.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router, extract::State, http::StatusCode, middleware, routing::get, serve::ListenerExt,
+};
+use store::Store;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::{MissedTickBehavior, interval, timeout},
+};
+
+use crate::{BoxError, HttpConfig, Jobs, Result, linger::linger, problem::chain};
+
+/// How often the sweep runs.
+const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
+
+/// How long requests under way may take once the process was asked to end.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Listens where `config` says, unless that would let strangers write.
+pub async fn bind(config: &HttpConfig) -> std::result::Result<TcpListener, BoxError> {
+    let host = config.host;
+    if !host.is_loopback() && config.api_key.is_none() && !config.allow_anonymous_writes {
+        return Err(format!(
+            "refusing to listen on {host} without API_KEY: anyone who reaches the port could delete \
+             every song (ALLOW_ANONYMOUS_WRITES=true if that is meant)"
+        )
+        .into());
+    }
+    let address = SocketAddr::new(host, config.port);
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot listen on {address}: {error}").into())
+}
+
+/// Serves `app` over HTTP until the process is asked to end: requests under way are answered first.
+///
+/// Adds `/_/health` (the process is up) and `/_/ready` (the store answers), and sweeps every hour.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    jobs: Arc<dyn Jobs>,
+    store: Arc<dyn Store>,
+) -> std::result::Result<(), BoxError> {
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    let app = Router::new()
+        .route("/_/health", get(StatusCode::NO_CONTENT))
+        .route("/_/ready", get(ready).with_state(store))
+        .fallback_service(app)
+        .layer(middleware::from_fn(linger));
+    let sweeper = tokio::spawn(sweep(jobs));
+
+    // Small answers must not wait for the acknowledgement of the one before.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY refused");
+        }
+    });
+    let (stopping, stopped) = tokio::sync::oneshot::channel();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        // The receiver is only gone if the server already ended.
+        let _ = stopping.send(());
+    });
+    let server = std::future::IntoFuture::into_future(server);
+    tokio::pin!(server);
+    let result = tokio::select! {
+        result = &mut server => result,
+        _ = stopped => timeout(GRACE, server).await.unwrap_or(Ok(())),
+    };
+    sweeper.abort();
+    Ok(result?)
+}
+
+async fn ready(State(store): State<Arc<dyn Store>>) -> Result<StatusCode> {
+    store.ping().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn sweep(jobs: Arc<dyn Jobs>) {
+    let mut ticks = interval(SWEEP_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = jobs.sweep().await {
+            tracing::warn!(error = chain(error.as_ref()), "sweep failed");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Work that outlives the request it came with.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use crate::{HttpConfig, lambda_invoke::LambdaInvoke, problem::chain};
+
+/// Any error, for the log.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a function does besides answering requests.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// Does a job that [`Dispatch::submit`] took earlier, perhaps in another process, perhaps for
+    /// the second time: a platform may deliver one more than once.
+    async fn perform(&self, job: Value) -> Result<(), BoxError>;
+
+    /// Tidies up after crashes. Called now and then.
+    async fn sweep(&self) -> Result<(), BoxError>;
+}
+
+/// Nothing besides answering requests.
+#[derive(Debug, Clone, Copy)]
+pub struct NoJobs;
+
+#[async_trait]
+impl Jobs for NoJobs {
+    async fn perform(&self, _: Value) -> Result<(), BoxError> {
+        Err("this function has no jobs".into())
+    }
+
+    async fn sweep(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// Why a job was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum DispatchError {
+    /// There are enough already; trying again later may help.
+    #[error("too many jobs are waiting")]
+    Full,
+    /// The platform did not take it.
+    #[error("the platform did not take the job")]
+    Platform(#[source] BoxError),
+}
+
+/// Hands a job to whoever will perform it.
+#[async_trait]
+pub trait Dispatch: Send + Sync {
+    /// Takes a job, without waiting for it to be done.
+    async fn submit(&self, job: Value) -> Result<(), DispatchError>;
+}
+
+/// Whoever performs jobs where the process runs: on Lambda an invocation of their own, elsewhere
+/// `jobs`, which then hold `queue_length` at the most.
+#[must_use]
+pub fn dispatch(
+    jobs: Arc<dyn Jobs>,
+    queue_length: usize,
+    config: &HttpConfig,
+) -> Arc<dyn Dispatch> {
+    if config.on_lambda {
+        Arc::new(LambdaInvoke::default())
+    } else {
+        Arc::new(LocalQueue::new(jobs, queue_length))
+    }
+}
+
+/// Performs jobs in this process, at once as far as the queue is concerned, so many at the most.
+struct LocalQueue {
+    jobs: Arc<dyn Jobs>,
+    places: Arc<Semaphore>,
+}
+
+impl LocalQueue {
+    /// A queue that holds at most `length` jobs, those under way included.
+    fn new(jobs: Arc<dyn Jobs>, length: usize) -> Self {
+        Self { jobs, places: Arc::new(Semaphore::new(length)) }
+    }
+}
+
+#[async_trait]
+impl Dispatch for LocalQueue {
+    async fn submit(&self, job: Value) -> Result<(), DispatchError> {
+        let place =
+            Arc::clone(&self.places).try_acquire_owned().map_err(|_| DispatchError::Full)?;
+        let jobs = Arc::clone(&self.jobs);
+        tokio::spawn(async move {
+            if let Err(error) = jobs.perform(job).await {
+                tracing::error!(error = chain(error.as_ref()), "job failed");
+            }
+            drop(place);
+        });
+        Ok(())
+    }
+}

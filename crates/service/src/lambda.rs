@@ -1,0 +1,164 @@
+//! Lambda: HTTP events go to the app, all others to the jobs, told apart by their shape.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use lambda_http::{Adapter, request::LambdaRequest};
+use lambda_runtime::{LambdaEvent, Service, service_fn};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tower::ServiceExt;
+
+use crate::{BoxError, HttpConfig, Jobs, Problem, app::RequestId};
+
+tokio::task_local! {
+    /// The ARN by which this invocation called the function: with the alias, if it named one.
+    pub(crate) static INVOKED_FUNCTION: String;
+}
+
+/// An event that is not HTTP, as far as it must be read to tell what it is.
+#[derive(Deserialize)]
+struct Shape<'a> {
+    /// A job of ours, as [`Dispatch`](crate::Dispatch) sends it.
+    #[serde(borrow)]
+    segue_job: Option<&'a RawValue>,
+    /// What EventBridge calls a scheduled event.
+    #[serde(rename = "detail-type")]
+    detail_type: Option<&'a str>,
+}
+
+pub(crate) async fn run(
+    app: Router,
+    jobs: Arc<dyn Jobs>,
+    config: &HttpConfig,
+) -> Result<(), BoxError> {
+    let limit = config.request_timeout;
+    let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+        let (app, jobs) = (app.clone(), Arc::clone(&jobs));
+        async move { handle(event, app, jobs, limit).await }
+    });
+    lambda_runtime::run(handler).await
+}
+
+async fn handle(
+    event: LambdaEvent<Box<RawValue>>,
+    app: Router,
+    jobs: Arc<dyn Jobs>,
+    limit: Option<Duration>,
+) -> Result<Box<RawValue>, BoxError> {
+    let LambdaEvent { payload, context } = event;
+    if let Ok(shape) = serde_json::from_str::<Shape<'_>>(payload.get()) {
+        if let Some(job) = shape.segue_job {
+            jobs.perform(serde_json::from_str(job.get())?).await?;
+            return Ok(nothing());
+        }
+        if shape.detail_type == Some("Scheduled Event") {
+            jobs.sweep().await?;
+            return Ok(nothing());
+        }
+    }
+    let mut request: LambdaRequest = serde_json::from_str(payload.get())?;
+    straighten(&mut request);
+    let request_id = RequestId(context.request_id.clone());
+    let function = context.invoked_function_arn.clone();
+    let service = tower::service_fn(move |request: lambda_http::Request| {
+        let (app, request_id) = (app.clone(), request_id.clone());
+        async move { Ok::<_, Infallible>(answer(app, request, request_id, limit).await) }
+    });
+    let mut adapter = Adapter::from(service);
+    let answered = adapter.call(LambdaEvent { payload: request, context });
+    let response = INVOKED_FUNCTION.scope(function, answered).await?;
+    Ok(serde_json::value::to_raw_value(&response)?)
+}
+
+/// Makes the path what the client asked for, in the form that a URI has.
+///
+/// - REST APIs leave the stage out of the path and `lambda_http` puts it in, although the path of a
+///   custom domain has none. Without a stage it leaves the path alone; HTTP APIs have it there.
+/// - HTTP APIs decode the path, so that it may hold what no URI can; it panics on some of that.
+fn straighten(request: &mut LambdaRequest) {
+    let (path, stage) = match request {
+        LambdaRequest::ApiGatewayV1(event) => (&mut event.path, &mut event.request_context.stage),
+        LambdaRequest::ApiGatewayV2(event) => {
+            (&mut event.raw_path, &mut event.request_context.stage)
+        }
+        _ => return,
+    };
+    *stage = None;
+    if let Some(path) = path {
+        *path = encoded(path);
+    }
+}
+
+/// `path` with every byte encoded that stands for itself in no path (RFC 3986 §3.3). What is
+/// encoded already stays as it is.
+fn encoded(path: &str) -> String {
+    let mut uri = String::with_capacity(path.len());
+    for (index, byte) in path.bytes().enumerate() {
+        let is_encoded = || {
+            path.as_bytes()
+                .get(index + 1..index + 3)
+                .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        };
+        if byte.is_ascii_alphanumeric()
+            || b"-._~!$&'()*+,;=:@/".contains(&byte)
+            || (byte == b'%' && is_encoded())
+        {
+            uri.push(char::from(byte));
+        } else {
+            uri.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    uri
+}
+
+async fn answer(
+    app: Router,
+    request: lambda_http::Request,
+    id: RequestId,
+    limit: Option<Duration>,
+) -> Response {
+    let mut request = request.map(|body| match body {
+        lambda_http::Body::Text(text) => Body::from(text),
+        lambda_http::Body::Binary(bytes) => Body::from(bytes),
+        _ => Body::empty(),
+    });
+    request.extensions_mut().insert(id);
+    let answer = app.oneshot(request);
+    let answer = match limit {
+        Some(limit) => tokio::time::timeout(limit, answer).await,
+        None => Ok(answer.await),
+    };
+    match answer {
+        Ok(Ok(response)) => response,
+        Ok(Err(impossible)) => match impossible {},
+        Err(_) => Problem::unavailable("this took longer than the gateway waits").into_response(),
+    }
+}
+
+fn nothing() -> Box<RawValue> {
+    RawValue::NULL.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decoded_path_is_encoded_and_an_encoded_one_left_alone() {
+        for (path, expected) in [
+            ("/songs/a b", "/songs/a%20b"),
+            ("/songs/a%20b", "/songs/a%20b"),
+            ("/songs?q=1#2", "/songs%3Fq=1%232"),
+            ("/100%", "/100%25"),
+            ("/100%zz", "/100%25zz"),
+            ("/ü", "/%C3%BC"),
+        ] {
+            assert_eq!(encoded(path), expected);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Jobs on Lambda: the function invokes itself, asynchronously, and so has its whole time for them.
+
+use async_trait::async_trait;
+use aws_sdk_lambda::{Client, primitives::Blob, types::InvocationType};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::{Dispatch, DispatchError, lambda::INVOKED_FUNCTION};
+
+/// Hands jobs to the function that is being invoked, as it is being invoked: by the same alias, so
+/// that the alias's retries and its queue of failures apply.
+#[derive(Debug, Default)]
+pub(crate) struct LambdaInvoke {
+    /// Made for the first job: most cold starts never see one.
+    client: OnceCell<Client>,
+}
+
+#[async_trait]
+impl Dispatch for LambdaInvoke {
+    async fn submit(&self, job: Value) -> Result<(), DispatchError> {
+        let function = INVOKED_FUNCTION
+            .try_with(Clone::clone)
+            .map_err(|error| DispatchError::Platform(error.into()))?;
+        let client = self.client.get_or_init(connect).await;
+        client
+            .invoke()
+            .function_name(function)
+            .invocation_type(InvocationType::Event)
+            .payload(Blob::new(json!({ "segue_job": job }).to_string()))
+            .send()
+            .await
+            .map_err(|error| DispatchError::Platform(error.into()))?;
+        Ok(())
+    }
+}
+
+async fn connect() -> Client {
+    let config = aws_config::defaults(aws_config::BehaviorVersion::latest()).load().await;
+    Client::new(&config)
+}

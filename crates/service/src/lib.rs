@@ -1,0 +1,31 @@
+//! What both functions share: how they are configured, run, guarded, and how they answer.
+//!
+//! A function is a [`Router`](axum::Router) of its own routes and a [`Jobs`] of what it does
+//! besides answering. [`app`] puts around the routes what every answer needs, and [`run`] serves
+//! the result on whatever platform the process finds itself on.
+
+mod app;
+mod auth;
+pub mod conditional;
+mod config;
+mod cors;
+mod http;
+mod jobs;
+mod lambda;
+mod lambda_invoke;
+mod linger;
+mod logging;
+mod problem;
+mod run;
+mod secret;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use app::app;
+pub use config::{ConfigError, HttpConfig, Lookup, ReadAccess};
+pub use http::{bind, serve};
+pub use jobs::{BoxError, Dispatch, DispatchError, Jobs, NoJobs, dispatch};
+pub use logging::init as init_logging;
+pub use problem::{Problem, Result};
+pub use run::run;
+pub use secret::Secret;

@@ -1,0 +1,111 @@
+//! Songs and chunks as documents.
+//!
+//! A song's document has the fields of its JSON, with `_id` for `id`; beside them `schema`, and what
+//! is searched and sorted by: `prefixes` and `album_position`.
+
+use mongodb::bson::{
+    Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, cstr, deserialize_from_slice, doc,
+    rawdoc, serialize_to_bson, serialize_to_document, spec::BinarySubtype,
+};
+use music::{Description, Song};
+use serde::Serialize;
+
+use crate::{ChunkKey, Error, Result, SCHEMA, query::prefixes};
+
+/// The fields of a description that a song may lack.
+const OPTIONAL: [&str; 6] = ["album", "album_artist", "track", "disc", "year", "genre"];
+
+pub(super) fn of_song(song: &Song) -> Result<RawDocumentBuf> {
+    let mut fields = serialize_to_document(song).map_err(Error::backend)?;
+    fields.remove("id");
+    let mut document = doc! { "_id": song.id.to_string(), "schema": SCHEMA };
+    document.extend(fields);
+    document.extend(found_by(&song.description));
+    RawDocumentBuf::try_from(&document).map_err(Error::backend)
+}
+
+/// The update that gives a song another description.
+pub(super) fn describing(description: &Description, changed: Document) -> Result<Document> {
+    let mut set = serialize_to_document(description).map_err(Error::backend)?;
+    let unset: Document = OPTIONAL
+        .iter()
+        .filter(|name| !set.contains_key(*name))
+        .map(|name| ((*name).to_owned(), "".into()))
+        .collect();
+    set.extend(found_by(description));
+    set.extend(changed);
+    let mut update = doc! { "$set": set, "$inc": { "version": 1_i64 } };
+    if !unset.is_empty() {
+        update.insert("$unset", unset);
+    }
+    Ok(update)
+}
+
+fn found_by(description: &Description) -> Document {
+    let prefixes: Vec<String> = prefixes(description).into_iter().collect();
+    doc! { "prefixes": prefixes, "album_position": description.album_position() }
+}
+
+/// A value as an expression that means itself, whatever it begins with.
+pub(super) fn literal(value: &impl Serialize) -> Result<Bson> {
+    Ok(doc! { "$literal": serialize_to_bson(value).map_err(Error::backend)? }.into())
+}
+
+/// The song of a document; nothing where it is none of ours.
+pub(super) fn song(document: &RawDocument) -> Result<Option<Song>> {
+    if !is_ours(document)? {
+        return Ok(None);
+    }
+    let mut fields = RawDocumentBuf::new();
+    for element in document {
+        match element.map_err(Error::backend)? {
+            (name, id) if name.as_str() == "_id" => fields.append(cstr!("id"), id),
+            (name, _) if ["schema", "prefixes", "album_position"].contains(&name.as_str()) => {}
+            (name, value) => fields.append(name, value),
+        }
+    }
+    deserialize_from_slice(fields.as_bytes()).map(Some).map_err(Error::backend)
+}
+
+pub(super) fn of_chunk(key: &ChunkKey, bytes: &[u8]) -> RawDocumentBuf {
+    let mut document = rawdoc! {
+        "_id": key.to_string(),
+        "schema": SCHEMA,
+        "music_id": key.song().to_string(),
+        "chunk_name": key.chunk_name(),
+    };
+    let bytes = mongodb::bson::RawBinaryRef { subtype: BinarySubtype::Generic, bytes };
+    document.append(cstr!("chunk_bytes"), bytes);
+    document
+}
+
+/// The bytes in a chunk's document; nothing where it is none of ours.
+pub(super) fn chunk_bytes(document: &RawDocument) -> Result<Option<&[u8]>> {
+    if !is_ours(document)? {
+        return Ok(None);
+    }
+    document.get_binary("chunk_bytes").map(|binary| Some(binary.bytes)).map_err(Error::backend)
+}
+
+/// Whether a document is one of ours, not the predecessor's, which have no schema.
+///
+/// # Errors
+/// [`Error::NewerSchema`] if it is one of ours to come.
+pub(super) fn is_ours(document: &RawDocument) -> Result<bool> {
+    let schema = match document.get("schema").map_err(Error::backend)? {
+        Some(RawBsonRef::Int32(schema)) => i64::from(schema),
+        Some(RawBsonRef::Int64(schema)) => schema,
+        // Shells and import tools write every number as a double.
+        #[expect(clippy::cast_possible_truncation, reason = "saturates, and so stays newer")]
+        Some(RawBsonRef::Double(schema)) => schema as i64,
+        _ => return Ok(false),
+    };
+    if schema > i64::from(SCHEMA) {
+        let document = match document.get_str("_id") {
+            Ok(id) => format!("document {id}"),
+            Err(_) => "a document".to_owned(),
+        };
+        return Err(Error::NewerSchema { document, schema });
+    }
+    Ok(true)
+}

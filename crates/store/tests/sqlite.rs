@@ -1,0 +1,172 @@
+//! Claims about SQLite alone: its file, and who shares it.
+
+use std::{
+    env, fs,
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use jiff::SignedDuration;
+use music::{AudioFormat, Description, Name, Song, SongId, Source, Status};
+use store::{ChunkKey, Error, Query, open, testing::TestDatabase};
+use tokio::sync::Barrier;
+
+/// What a process of its own does its part of a test with.
+const SHARED: &str = "STORE_TEST_SHARED_FILE";
+
+const PROCESSES: usize = 4;
+const SONGS: usize = 25;
+
+fn song() -> Song {
+    let name = |text| Name::parse(text).expect("is a name");
+    let description = Description {
+        name: name("Title"),
+        author: name("Author"),
+        album: None,
+        album_artist: None,
+        track: None,
+        disc: None,
+        year: None,
+        genre: None,
+    };
+    let source = Source {
+        filename: None,
+        container: "ogg".to_owned(),
+        codec: "vorbis".to_owned(),
+        format: AudioFormat { sample_rate: 44_100, channels: 2, bitrate: 64_000, lossless: false },
+        bits: None,
+        bytes: 1,
+        sha256: String::new(),
+    };
+    Song::new(description, source, SignedDuration::from_mins(1))
+}
+
+fn path(database: &TestDatabase) -> &str {
+    database.url().strip_prefix("sqlite:").expect("is a file")
+}
+
+#[tokio::test]
+async fn processes_that_start_at_once_share_one_file() {
+    if let Ok(url) = env::var(SHARED) {
+        let store = open(&url).await.expect("opens");
+        for _ in 0..SONGS {
+            let song = song();
+            store.insert(&song).await.expect("inserts");
+            store
+                .put(&ChunkKey::original(song.id, 0), song.id.to_string().into())
+                .await
+                .expect("puts");
+            assert!(store.get(song.id).await.expect("gets").is_some());
+        }
+        return;
+    }
+    let database = TestDatabase::sqlite();
+    let children: Vec<_> = (0..PROCESSES)
+        .map(|_| {
+            let mut child = Command::new(env::current_exe().expect("is a program"));
+            child
+                .args(["--exact", "processes_that_start_at_once_share_one_file"])
+                .env(SHARED, database.url());
+            child.spawn().expect("starts")
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().expect("ends").success());
+    }
+    let store = open(database.url()).await.expect("opens");
+    let query = Query {
+        status: Status::Processing,
+        words: Vec::new(),
+        album: None,
+        after: None,
+        limit: 1000,
+    };
+    let songs = store.list(&query).await.expect("lists").songs;
+    assert_eq!(songs.len(), PROCESSES * SONGS);
+    for song in songs {
+        let part = store.read_original(song.id, 0).await.expect("reads").expect("is there").1;
+        assert_eq!(part, song.id.to_string());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn a_file_may_be_made_by_many_at_one_moment() {
+    // SQLite does not wait for its turn to turn the log on: now and then it is refused.
+    for _ in 0..60 {
+        let database = TestDatabase::sqlite();
+        let together = Arc::new(Barrier::new(8));
+        let tasks: Vec<_> = (0..8)
+            .map(|_| {
+                let (together, url) = (Arc::clone(&together), database.url().to_owned());
+                tokio::spawn(async move {
+                    together.wait().await;
+                    open(&url).await.map(drop)
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.expect("runs").expect("opens");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_program_is_refused_and_left_alone() {
+    let database = TestDatabase::sqlite();
+    let file = rusqlite::Connection::open(path(&database)).expect("opens");
+    file.pragma_update(None, "user_version", 99).expect("updates");
+    let Err(error) = open(database.url()).await else { panic!("was opened") };
+    assert!(matches!(error, Error::NewerSchema { schema: 99, .. }), "{error:?}");
+    let tables: i64 =
+        file.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).expect("counts");
+    assert_eq!(tables, 0);
+}
+
+#[tokio::test]
+async fn a_file_that_is_none_of_sqlite_is_refused_and_left_alone() {
+    let database = TestDatabase::sqlite();
+    fs::write(path(&database), b"a song, by the looks of it".repeat(1000)).expect("writes");
+    let Err(error) = open(database.url()).await else { panic!("was opened") };
+    assert!(matches!(error, Error::Backend(_)), "{error:?}");
+    assert!(fs::read(path(&database)).expect("reads").starts_with(b"a song"));
+}
+
+#[tokio::test]
+async fn another_process_s_long_change_delays_changes_but_no_reads() {
+    let database = TestDatabase::sqlite();
+    let store = open(database.url()).await.expect("opens");
+    let song = song();
+    store.insert(&song).await.expect("inserts");
+    let other = rusqlite::Connection::open(path(&database)).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("begins");
+    let begin = Instant::now();
+    assert_eq!(store.get(song.id).await.expect("gets").as_ref(), Some(&song));
+    assert!(begin.elapsed() < Duration::from_secs(1));
+    let refused = store.remove(song.id).await;
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    other.execute_batch("ROLLBACK").expect("ends");
+    assert!(store.remove(song.id).await.expect("removes"));
+}
+
+#[tokio::test]
+async fn the_next_song_takes_the_space_of_a_removed_one() {
+    let database = TestDatabase::sqlite();
+    let store = open(database.url()).await.expect("opens");
+    let mut sizes = Vec::new();
+    for _ in 0..6 {
+        let id = SongId::new();
+        for part in 0..8 {
+            let bytes = Bytes::from(vec![7; 1 << 20]);
+            store.put(&ChunkKey::original(id, part << 20), bytes).await.expect("puts");
+        }
+        store.remove_all(id).await.expect("removes");
+        // Brings what is only in the log into the file.
+        let file = rusqlite::Connection::open(path(&database)).expect("opens");
+        file.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("checkpoints");
+        sizes.push(fs::metadata(path(&database)).expect("is there").len());
+    }
+    assert!(sizes[5] <= sizes[0] + (1 << 20), "{sizes:?}");
+}

@@ -1,0 +1,194 @@
+//! `POST /songs` and `POST /songs/{id}/ingest`: songs in.
+
+mod body;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    body::Body,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use ingest::{Error, Outcome, Probe, Rejection, Spool};
+use jiff::SignedDuration;
+use music::{Attempt, Patch, Song, SongId};
+use service::{DispatchError, Problem, Result};
+
+use super::{no_such_song, parse_id};
+use crate::{Crud, worker::Job};
+
+/// How long a job may wait before somebody begins it.
+const QUEUE_LEASE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Where a gateway waits for the answer, what is estimated to take longer is not waited for.
+const SYNCHRONOUS_ESTIMATE: Duration = Duration::from_secs(15);
+
+/// When an ingest under way may be worth asking about again.
+const UNDER_WAY: Duration = Duration::from_secs(10);
+
+/// `POST /songs`: a song as JSON or as the file itself.
+pub(crate) async fn add(
+    State(crud): State<Crud>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response> {
+    let started = Instant::now();
+    let busy = |_| Problem::unavailable("too many songs are being received");
+    let _place = Arc::clone(&crud.receiving).try_acquire_owned().map_err(busy)?;
+    let (spool, given) =
+        body::receive(&crud.ingest, crud.config.request_limit(), &headers, query, body).await?;
+    let probe = crud.ingest.probe(&spool).await.map_err(problem)?;
+    let description = described(&probe, given.patch)?;
+
+    let limit = crud.config.synchronous_limit();
+    let too_long = limit.is_some() && crud.ingest.estimate(&probe) > SYNCHRONOUS_ESTIMATE;
+    let asynchronous = too_long || prefers_async(&headers);
+    let song = crud
+        .ingest
+        .add(&spool, &probe, description, given.filename.as_deref())
+        .await
+        .map_err(problem)?;
+    let mut unfinished = Unfinished { crud: &crud, song: Some(song.id) };
+
+    let left = limit.map(|limit| limit.saturating_sub(started.elapsed()));
+    let ready = if asynchronous { None } else { encode(&crud, &song, spool, left).await? };
+    if ready.is_none() {
+        crud.hand_over(&song).await?;
+    }
+    unfinished.song = None;
+    match ready {
+        Some(song) => crud.answer_located(StatusCode::CREATED, &song),
+        None => crud.answer_located(StatusCode::ACCEPTED, &song),
+    }
+}
+
+/// `POST /songs/{id}/ingest`: makes a new revision from the original; the present one plays on.
+pub(crate) async fn ingest_again(
+    State(crud): State<Crud>,
+    Path(id): Path<String>,
+) -> Result<Response> {
+    let song = crud.ingest.again(parse_id(&id)?).await.map_err(problem)?;
+    if let Err(error) = crud.hand_over(&song).await {
+        if let Some(attempt) = &song.attempt {
+            crud.store.fail(song.id, attempt.id, "the ingest could not be started").await?;
+        }
+        return Err(error);
+    }
+    crud.answer_located(StatusCode::ACCEPTED, &song)
+}
+
+/// The ready song, or nothing if it was not ready `within` its time.
+async fn encode(
+    crud: &Crud,
+    song: &Song,
+    spool: Spool,
+    within: Option<Duration>,
+) -> Result<Option<Song>> {
+    let Some(attempt) = &song.attempt else { return Ok(None) };
+    let encoding = async {
+        let closed = |_| Problem::unavailable("this process is stopping");
+        let _permit = crud.encoding.acquire().await.map_err(closed)?;
+        match crud.ingest.run(song.id, attempt.id, Some(spool)).await.map_err(problem)? {
+            Outcome::Ready(song) => Ok(Some(*song)),
+            Outcome::Ended => Err(removed()),
+        }
+    };
+    match within {
+        Some(within) => tokio::time::timeout(within, encoding).await.unwrap_or(Ok(None)),
+        None => encoding.await,
+    }
+}
+
+/// What a song is called: as the request says, else as its tags do.
+fn described(probe: &Probe, given: Patch) -> Result<music::Description> {
+    probe
+        .tags
+        .clone()
+        .then(given)
+        .describe()
+        .map_err(|error| Problem::bad_request(error.to_string()))
+}
+
+/// RFC 7240 §4.1.
+fn prefers_async(headers: &HeaderMap) -> bool {
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    preferences.flat_map(|value| value.split(',')).any(|preference| {
+        preference
+            .split(';')
+            .next()
+            .is_some_and(|name| name.trim().eq_ignore_ascii_case("respond-async"))
+    })
+}
+
+impl Crud {
+    /// Hands the attempt that `song` has under way to whoever performs jobs, with a lease long
+    /// enough to wait for its turn.
+    async fn hand_over(&self, song: &Song) -> Result<()> {
+        let (Some(job), Some(attempt)) = (Job::of(song), song.attempt.clone()) else {
+            return Err(no_such_song());
+        };
+        let attempt = Attempt { lease_until: music::now() + QUEUE_LEASE, ..attempt };
+        if !self.store.renew(song.id, &attempt).await? {
+            return Err(removed());
+        }
+        self.dispatch.submit(job.to_value()).await.map_err(|error| match error {
+            DispatchError::Full => Problem::unavailable("too many songs are waiting"),
+            DispatchError::Platform(error) => {
+                tracing::error!(error, "job not taken");
+                Problem::unavailable("the platform did not take the job")
+            }
+        })
+    }
+}
+
+/// A song that nobody has been told of. If the request fails, or its client leaves, it goes.
+struct Unfinished<'a> {
+    crud: &'a Crud,
+    song: Option<SongId>,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        let Some(id) = self.song else { return };
+        let ingest = self.crud.ingest.clone();
+        tokio::spawn(async move {
+            if let Err(error) = ingest.discard(id).await {
+                tracing::warn!(%id, error = %error, "an abandoned song is left to the sweep");
+            }
+        });
+    }
+}
+
+/// What the client hears of an ingest that did not happen.
+fn problem(error: Error) -> Problem {
+    match error {
+        Error::Rejected(rejection) => {
+            let detail = rejection.to_string();
+            match rejection {
+                Rejection::TooLarge { limit } => Problem::too_large(limit),
+                _ => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not-playable", detail),
+            }
+        }
+        Error::Incomplete(error) => Problem::bad_request(format!("the body broke off: {error}")),
+        Error::NoSuchSong(_) => no_such_song(),
+        Error::UnderWay(_) => {
+            let detail = "an ingest of this song is under way";
+            Problem::new(StatusCode::CONFLICT, "ingest-under-way", detail).retry_after(UNDER_WAY)
+        }
+        Error::NoOriginal(_) => {
+            let detail = "the original of this song was not kept: send it again";
+            Problem::new(StatusCode::CONFLICT, "no-original", detail)
+        }
+        Error::Store(error) => error.into(),
+        error => Problem::internal(error),
+    }
+}
+
+fn removed() -> Problem {
+    Problem::new(StatusCode::CONFLICT, "removed", "the song was removed while it was being made")
+}

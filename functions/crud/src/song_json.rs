@@ -1,0 +1,100 @@
+//! A song as clients see it.
+
+use music::{Description, Song, Source, Status, Timestamp, Variant};
+use serde::Serialize;
+
+/// The JSON of a song: what concerns a client, and where it is played.
+#[derive(Serialize)]
+pub(crate) struct SongJson<'a> {
+    id: String,
+    #[serde(flatten)]
+    description: &'a Description,
+    /// In seconds, from decoded samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<f64>,
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
+    variants: Vec<VariantJson<'a>>,
+    source: SourceJson<'a>,
+    stream_url: String,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct VariantJson<'a> {
+    name: &'a str,
+    bandwidth: u64,
+    average_bandwidth: u64,
+    codecs: &'a str,
+}
+
+#[derive(Serialize)]
+struct SourceJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filename: Option<&'a str>,
+    container: &'a str,
+    codec: &'a str,
+    sample_rate: u32,
+    channels: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bits: Option<u8>,
+    bitrate: u64,
+    bytes: u64,
+    sha256: &'a str,
+}
+
+impl<'a> SongJson<'a> {
+    /// `song`, with URLs under `base_path`.
+    pub(crate) fn new(song: &'a Song, base_path: &str) -> Self {
+        let revision = song.revision.as_ref();
+        Self {
+            id: song.id.to_string(),
+            description: &song.description,
+            duration: revision.map(|revision| revision.timeline.seconds()),
+            status: song.status,
+            error: song.error.as_deref(),
+            progress: song.attempt.as_ref().map(|attempt| attempt.progress),
+            revision: revision.map(|revision| revision.id.to_string()),
+            variants: revision.map_or_else(Vec::new, |revision| {
+                revision.variants.iter().map(VariantJson::from).collect()
+            }),
+            source: SourceJson::from(&song.source),
+            stream_url: format!("{base_path}/stream/{}/outputlist.m3u8", song.id),
+            created_at: song.created_at,
+            updated_at: song.updated_at,
+        }
+    }
+}
+
+impl<'a> From<&'a Variant> for VariantJson<'a> {
+    fn from(variant: &'a Variant) -> Self {
+        Self {
+            name: &variant.name,
+            bandwidth: variant.bandwidth,
+            average_bandwidth: variant.average_bandwidth,
+            codecs: &variant.codecs,
+        }
+    }
+}
+
+impl<'a> From<&'a Source> for SourceJson<'a> {
+    fn from(source: &'a Source) -> Self {
+        Self {
+            filename: source.filename.as_deref(),
+            container: &source.container,
+            codec: &source.codec,
+            sample_rate: source.format.sample_rate,
+            channels: source.format.channels,
+            bits: source.bits,
+            bitrate: source.format.bitrate,
+            bytes: source.bytes,
+            sha256: &source.sha256,
+        }
+    }
+}
