@@ -36,6 +36,7 @@ lint: ## fmt, clippy, rustdoc and ruff, warnings denied
 
 .PHONY: test-rust
 test-rust: prepare ## The Rust tests
+	cargo build --workspace --all-features --bins --locked
 	PATH="$(TOOLS)/venv/bin:$$PATH" cargo test --workspace --all-features --locked
 
 .PHONY: test-layer

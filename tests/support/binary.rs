@@ -47,7 +47,8 @@ fn build() -> HashMap<String, PathBuf> {
     }
     // What cargo tells a test of its own package would make build scripts run again.
     for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("CARGO_")) && name != "CARGO_HOME" {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {
             cargo.env_remove(name);
         }
     }
