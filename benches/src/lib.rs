@@ -9,11 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::SignedDuration;
-use music::{
-    AudioFormat, Change, Description, Name, Patch, Revision, RevisionId, Song, SongId, Source,
-    Timeline, Variant,
-};
+use music::{RevisionId, SongId};
 use service::BoxError;
 
 /// How often `work` is done a second by `clients` at a time, in `time`.
@@ -50,48 +46,6 @@ where
 pub fn scatter(number: usize, below: usize) -> usize {
     let mixed = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     usize::try_from((mixed >> 32) % below.max(1) as u64).unwrap_or(0)
-}
-
-/// A ready song called `name`, with `segments` segments in one variant, `128k`.
-///
-/// # Errors
-/// If `name` is none.
-pub fn ready_song(name: &str, author: &str, segments: u32) -> Result<Song, BoxError> {
-    let description = description(name, author)?;
-    let source = Source {
-        filename: None,
-        container: "flac".into(),
-        codec: "flac".into(),
-        format: AudioFormat { sample_rate: 48_000, channels: 2, bitrate: 900_000, lossless: true },
-        bits: Some(16),
-        bytes: 0,
-        sha256: "0".repeat(64),
-    };
-    let mut song = Song::new(description, source, SignedDuration::from_mins(1));
-    song.attempt = None;
-    song.status = music::Status::Ready;
-    song.revision = Some(Revision {
-        id: RevisionId::new(),
-        timeline: Timeline::new(48_000, u64::from(segments) * music::segment_duration(48_000)),
-        variants: vec![Variant {
-            name: "128k".into(),
-            bandwidth: 140_000,
-            average_bandwidth: 130_000,
-            codecs: "mp4a.40.2".into(),
-            channels: 2,
-            media_time: 1024,
-        }],
-    });
-    Ok(song)
-}
-
-fn description(name: &str, author: &str) -> Result<Description, BoxError> {
-    let patch = Patch {
-        name: Change::Set(Name::parse(name)?),
-        author: Change::Set(Name::parse(author)?),
-        ..Patch::default()
-    };
-    Ok(patch.describe()?)
 }
 
 /// The path of a segment of a song.

@@ -1,11 +1,7 @@
 //! Songs that are in a store without having been encoded.
 
 use bytes::Bytes;
-use jiff::SignedDuration;
-use music::{
-    AudioFormat, Change, Description, Name, Patch, Revision, RevisionId, Song, SongId, Source,
-    Status, Timeline, Variant,
-};
+use music::{Description, RevisionId, Song, SongId, testing};
 use store::{ChunkKey, Store};
 
 /// How large an original is that no answer of Lambda's can carry: in two chunks.
@@ -71,38 +67,11 @@ pub async fn put(store: &dyn Store, name: &str, segment_bytes: usize) -> Stored 
 /// If `name` is no name.
 #[must_use]
 pub fn ready(name: &str, original_bytes: usize) -> Song {
-    let source = Source {
-        filename: Some("song.flac".into()),
-        container: "flac".into(),
-        codec: "flac".into(),
-        format: AudioFormat { sample_rate: 48_000, channels: 2, bitrate: 900_000, lossless: true },
-        bits: Some(16),
-        bytes: original_bytes as u64,
-        sha256: "5f".repeat(32),
-    };
-    let mut song = Song::new(describe(name), source, SignedDuration::from_mins(1));
-    song.attempt = None;
-    song.status = Status::Ready;
-    song.revision = Some(Revision {
-        id: RevisionId::new(),
-        timeline: Timeline::new(48_000, music::segment_duration(48_000)),
-        variants: vec![Variant {
-            name: "128k".into(),
-            bandwidth: 140_000,
-            average_bandwidth: 130_000,
-            codecs: "mp4a.40.2".into(),
-            channels: 2,
-            media_time: 1024,
-        }],
-    });
+    let album = Some(testing::name(name));
+    let description = Description { album, ..testing::description(name, name) };
+    let mut song = testing::ready(description, music::segment_duration(48_000));
+    song.source = testing::source(original_bytes as u64);
     song
-}
-
-fn describe(name: &str) -> Description {
-    let text = |text| Change::Set(Name::parse(text).expect("is a name"));
-    let patch =
-        Patch { name: text(name), author: text(name), album: text(name), ..Patch::default() };
-    patch.describe().expect("has a name and an author")
 }
 
 /// Bytes of every value, that do not compress.

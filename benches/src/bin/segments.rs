@@ -5,13 +5,13 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use benches::{rate, ready_song, scatter, segment_path};
+use benches::{rate, scatter, segment_path};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
 use mongodb::bson::{RawDocumentBuf, doc};
-use music::{RevisionId, SongId};
+use music::{RevisionId, SongId, testing};
 use service::{BoxError, HttpConfig, Lookup, NoJobs};
 use store::{ChunkKey, Store, testing::TestDatabase};
 use tokio::net::{TcpListener, TcpStream};
@@ -84,7 +84,9 @@ async fn fill(store: &dyn Store) -> Result<Songs, BoxError> {
     let bytes = Bytes::from(bytes);
     let mut songs = Vec::new();
     for number in 0..SONGS {
-        let song = ready_song(&format!("Song {number}"), "Segue", SEGMENTS)?;
+        let samples = u64::from(SEGMENTS) * music::segment_duration(48_000);
+        let description = testing::description(&format!("Song {number}"), "Segue");
+        let song = testing::ready(description, samples);
         let revision = song.revision.as_ref().ok_or("not ready")?.id;
         store.insert(&song).await?;
         for segment in 0..SEGMENTS {

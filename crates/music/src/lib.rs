@@ -5,6 +5,8 @@ mod id;
 mod ladder;
 mod patch;
 mod song;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timeline;
 mod words;
 

@@ -6,16 +6,13 @@
 use std::{future::Future, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use jiff::SignedDuration;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use mongodb::{
     Client, Collection, Database,
     bson::{Document, RawDocumentBuf, doc},
 };
-use music::{
-    AudioFormat, Description, Name, Revision, RevisionId, Song, SongId, Source, Status, Timeline,
-    Variant, query_words,
-};
+use music::{Description, Name, RevisionId, Song, SongId, Status, query_words, testing};
+use serde::de::DeserializeOwned;
 use store::{ChunkKey, Cursor, Query, Store, open, testing::TestDatabase};
 
 /// A segment of 6 s at 256 kb/s.
@@ -53,44 +50,11 @@ async fn segments() {
     let mut rates = [0.0; 4];
     // In turns, so that what else the machine does meets all of them.
     for _ in 0..4 {
-        let find_one = |key: String| {
-            let chunks = chunks.clone();
-            async move {
-                chunks
-                    .find_one(doc! { "_id": key })
-                    .await
-                    .expect("finds")
-                    .expect("is there")
-                    .as_bytes()
-                    .len()
-            }
-        };
-        rates[0] += rate(&keys, find_one).await / 4.0;
-        let typed = |key: String| {
-            let documents = documents.clone();
-            async move {
-                let found = documents
-                    .find_one(doc! { "_id": key })
-                    .await
-                    .expect("finds")
-                    .expect("is there");
-                found.get_binary_generic("chunk_bytes").expect("are bytes").len()
-            }
-        };
-        rates[1] += rate(&keys, typed).await / 4.0;
-        let unclustered = |key: String| {
-            let plain = plain.clone();
-            async move {
-                plain
-                    .find_one(doc! { "_id": key })
-                    .await
-                    .expect("finds")
-                    .expect("is there")
-                    .as_bytes()
-                    .len()
-            }
-        };
-        rates[2] += rate(&keys, unclustered).await / 4.0;
+        rates[0] += rate(&keys, find_one(&chunks, |found| found.as_bytes().len())).await / 4.0;
+        let bytes =
+            |found: Document| found.get_binary_generic("chunk_bytes").expect("are bytes").len();
+        rates[1] += rate(&keys, find_one(&documents, bytes)).await / 4.0;
+        rates[2] += rate(&keys, find_one(&plain, |found| found.as_bytes().len())).await / 4.0;
         rates[3] += through(&store, &keys).await / 4.0;
     }
     let names = [
@@ -113,6 +77,21 @@ async fn segments() {
         f64::from(SEGMENTS) / begin.elapsed().as_secs_f64()
     );
     println!("  SQLite  {:<30} {:>8.0}/s", "Store::read", through(&store, &keys).await);
+}
+
+/// What reads a chunk as one would without a store, and says how large it is.
+fn find_one<T: DeserializeOwned + Send + Sync + 'static>(
+    chunks: &Collection<T>,
+    length: impl Fn(T) -> usize + Copy + Send + 'static,
+) -> impl Fn(String) -> BoxFuture<'static, usize> {
+    move |key| {
+        let chunks = chunks.clone();
+        async move {
+            let found = chunks.find_one(doc! { "_id": key }).await.expect("finds");
+            length(found.expect("is there"))
+        }
+        .boxed()
+    }
 }
 
 async fn filled(store: &dyn Store) -> Vec<ChunkKey> {
@@ -257,41 +236,19 @@ fn song(number: u32, size: u32) -> Song {
             title = format!("{title} {word}");
         }
     }
-    let name = |text: &str| Name::parse(text).expect("is a name");
     let description = Description {
-        name: name(&title),
-        author: name(&format!("Author number {}", number % 1_000)),
-        album: Some(name(&format!("Album number {}", number / 12))),
-        album_artist: None,
+        album: Some(testing::name(&format!("Album number {}", number / 12))),
         track: Some(u16::try_from(number % 12 + 1).expect("fits")),
-        disc: None,
         year: Some(1990),
-        genre: Some(name("Genre")),
+        genre: Some(testing::name("Genre")),
+        ..testing::description(&title, &format!("Author number {}", number % 1_000))
     };
-    let source = Source {
-        filename: Some(format!("{number:06}.flac")),
-        container: "flac".to_owned(),
-        codec: "flac".to_owned(),
-        format: AudioFormat { sample_rate: 44_100, channels: 2, bitrate: 900_000, lossless: true },
-        bits: Some(16),
-        bytes: 30_000_000,
-        sha256: format!("{number:064}"),
-    };
-    let mut song = Song::new(description, source, SignedDuration::ZERO);
-    let variant = |name: &str, bandwidth| Variant {
-        name: name.to_owned(),
-        bandwidth,
-        average_bandwidth: bandwidth,
-        codecs: "mp4a.40.2".to_owned(),
-        channels: 2,
-        media_time: 1024,
-    };
-    song.revision = song.attempt.take().map(|attempt| Revision {
-        id: attempt.id,
-        timeline: Timeline::new(44_100, 10_000_000),
-        variants: vec![variant("128k", 131_000), variant("256k", 259_000), variant("64k", 67_000)],
-    });
-    song.status = Status::Ready;
+    let mut song = testing::ready(description, 10_000_000);
+    song.source.sha256 = format!("{number:064}");
+    if let Some(revision) = &mut song.revision {
+        // As many variants as a lossless source has.
+        revision.variants = vec![revision.variants[0].clone(); 3];
+    }
     song
 }
 

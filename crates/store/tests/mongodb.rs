@@ -8,15 +8,14 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use jiff::SignedDuration;
 use mongodb::{
     Client, Collection, Database,
     bson::{Document, doc},
     options::ClientOptions,
 };
 use music::{
-    Attempt, AudioFormat, Description, Name, Revision, RevisionId, Song, SongId, Source, Status,
-    Timeline, now, query_words,
+    Attempt, Description, Name, Revision, RevisionId, Song, SongId, Status, now, query_words,
+    testing,
 };
 use store::{ChunkGroup, ChunkKey, Cursor, Error, Query, open, testing::TestDatabase};
 use tokio::{
@@ -29,31 +28,12 @@ use tokio::{
 };
 
 fn song() -> Song {
-    let name = |text| Name::parse(text).expect("is a name");
-    let description = Description {
-        name: name("Title"),
-        author: name("Author"),
-        album: Some(name("Album")),
-        album_artist: None,
-        track: Some(1),
-        disc: None,
-        year: None,
-        genre: None,
-    };
-    let source = Source {
-        filename: None,
-        container: "ogg".to_owned(),
-        codec: "vorbis".to_owned(),
-        format: AudioFormat { sample_rate: 44_100, channels: 2, bitrate: 64_000, lossless: false },
-        bits: None,
-        bytes: 1,
-        sha256: String::new(),
-    };
-    Song::new(description, source, SignedDuration::from_mins(1))
+    let album = Some(testing::name("Album"));
+    testing::processing(Description { album, ..testing::description("Title", "Author") })
 }
 
 fn revision(id: RevisionId) -> Revision {
-    Revision { id, timeline: Timeline::new(48_000, 1), variants: Vec::new() }
+    testing::revision(id, 1)
 }
 
 fn query(words: &str) -> Query {

@@ -8,8 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use jiff::SignedDuration;
-use music::{AudioFormat, Description, Name, Song, SongId, Source, Status};
+use music::{Song, SongId, Status, testing};
 use store::{ChunkKey, Error, Query, open, testing::TestDatabase};
 use tokio::sync::Barrier;
 
@@ -20,27 +19,7 @@ const PROCESSES: usize = 4;
 const SONGS: usize = 25;
 
 fn song() -> Song {
-    let name = |text| Name::parse(text).expect("is a name");
-    let description = Description {
-        name: name("Title"),
-        author: name("Author"),
-        album: None,
-        album_artist: None,
-        track: None,
-        disc: None,
-        year: None,
-        genre: None,
-    };
-    let source = Source {
-        filename: None,
-        container: "ogg".to_owned(),
-        codec: "vorbis".to_owned(),
-        format: AudioFormat { sample_rate: 44_100, channels: 2, bitrate: 64_000, lossless: false },
-        bits: None,
-        bytes: 1,
-        sha256: String::new(),
-    };
-    Song::new(description, source, SignedDuration::from_mins(1))
+    testing::processing(testing::description("Title", "Author"))
 }
 
 fn path(database: &TestDatabase) -> &str {

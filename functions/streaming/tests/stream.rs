@@ -5,11 +5,7 @@ use axum::{
     http::{Method, StatusCode},
 };
 use bytes::Bytes;
-use jiff::SignedDuration;
-use music::{
-    AudioFormat, Change, Name, Patch, Revision, RevisionId, Run, Song, SongId, Source, Status,
-    Timeline, Variant,
-};
+use music::{RevisionId, Song, SongId, Status, testing};
 use service::{HttpConfig, Lookup, app, testing::Call};
 use std::sync::Arc;
 use store::{ChunkKey, Store, testing::TestDatabase};
@@ -64,43 +60,10 @@ fn revision(song: &Song) -> RevisionId {
     song.revision.as_ref().expect("is ready").id
 }
 
+/// Two segments, the second of them a second long.
 fn ready_song() -> Song {
-    let name = |text| Change::Set(Name::parse(text).expect("is a name"));
-    let patch = Patch { name: name("Jóga"), author: name("Björk"), ..Patch::default() };
-    let source = Source {
-        filename: None,
-        container: "wav".into(),
-        codec: "pcm".into(),
-        format: AudioFormat {
-            sample_rate: 48_000,
-            channels: 2,
-            bitrate: 1_536_000,
-            lossless: true,
-        },
-        bits: Some(16),
-        bytes: 0,
-        sha256: "0".repeat(64),
-    };
-    let mut song =
-        Song::new(patch.describe().expect("is complete"), source, SignedDuration::from_mins(1));
-    let attempt = song.attempt.take().expect("has begun");
-    song.status = Status::Ready;
-    song.revision = Some(Revision {
-        id: attempt.id,
-        timeline: Timeline {
-            timescale: 48_000,
-            runs: vec![Run { duration: 286_720, count: 1 }, Run { duration: 48_000, count: 1 }],
-        },
-        variants: vec![Variant {
-            name: "128k".into(),
-            bandwidth: 140_000,
-            average_bandwidth: 130_000,
-            codecs: "mp4a.40.2".into(),
-            channels: 2,
-            media_time: 1024,
-        }],
-    });
-    song
+    let samples = music::segment_duration(48_000) + 48_000;
+    testing::ready(testing::description("Jóga", "Björk"), samples)
 }
 
 #[tokio::test]

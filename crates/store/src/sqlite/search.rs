@@ -103,40 +103,20 @@ impl Builder {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-    use music::{AudioFormat, Description, Name, Song, Source, Status, query_words};
+    use music::{Description, Song, Status, query_words, testing};
     use rusqlite::params_from_iter;
 
     use super::*;
     use crate::{Cursor, Songs, sqlite::Sqlite, testing::TestDatabase};
 
     fn song(number: usize) -> Song {
-        let name = |text: String| Name::parse(&text).expect("is a name");
-        let format =
-            AudioFormat { sample_rate: 44_100, channels: 2, bitrate: 64_000, lossless: false };
-        let source = Source {
-            filename: None,
-            container: "ogg".to_owned(),
-            codec: "vorbis".to_owned(),
-            format,
-            bits: None,
-            bytes: 1,
-            sha256: String::new(),
-        };
-        let description = Description {
-            name: name(format!(
-                "Title {number} of {}",
-                ["red", "blue", "reddish green"][number % 3]
-            )),
-            author: name(format!("Author {}", number % 7)),
-            album: Some(name(format!("Album {}", number % 5))),
-            album_artist: None,
+        let colour = ["red", "blue", "reddish green"][number % 3];
+        let title = format!("Title {number} of {colour}");
+        let mut song = testing::processing(Description {
+            album: Some(testing::name(&format!("Album {}", number % 5))),
             track: Some(u16::try_from(number % 4).expect("fits")),
-            disc: None,
-            year: None,
-            genre: None,
-        };
-        let mut song = Song::new(description, source, SignedDuration::ZERO);
+            ..testing::description(&title, &format!("Author {}", number % 7))
+        });
         song.status = if number % 10 == 9 { Status::Failed } else { Status::Ready };
         song
     }
@@ -158,7 +138,7 @@ mod tests {
             "red blue",
             "\u{10ffff}",
         ] {
-            for album in [None, Some(Name::parse("Album 2").expect("is a name"))] {
+            for album in [None, Some(testing::name("Album 2"))] {
                 for after in [None, Some(cursor)] {
                     for status in [Status::Ready, Status::Failed] {
                         let (words, album) = (query_words(words), album.clone());

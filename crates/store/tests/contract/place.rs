@@ -7,10 +7,8 @@ use std::sync::{
 
 use jiff::SignedDuration;
 use mongodb::{Client, bson::Document, bson::doc};
-use music::{
-    Attempt, AudioFormat, Description, Name, Revision, RevisionId, Song, Source, Timeline,
-    Timestamp, Variant,
-};
+pub(crate) use music::testing::{description, name};
+use music::{Attempt, Description, Revision, RevisionId, Song, Source, Timestamp, testing};
 use store::{Store, open, testing::TestDatabase};
 
 /// A backend with nothing in it.
@@ -73,23 +71,6 @@ pub(crate) enum Kind {
     Chunk,
 }
 
-pub(crate) fn name(text: &str) -> Name {
-    Name::parse(text).expect("is a name")
-}
-
-pub(crate) fn description(title: &str, author: &str) -> Description {
-    Description {
-        name: name(title),
-        author: name(author),
-        album: None,
-        album_artist: None,
-        track: None,
-        disc: None,
-        year: None,
-        genre: None,
-    }
-}
-
 /// A description that no other test's song has.
 pub(crate) fn any_description() -> Description {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -101,29 +82,17 @@ pub(crate) fn on_album(album: &str, disc: Option<u16>, track: Option<u16>) -> De
 }
 
 pub(crate) fn source() -> Source {
-    Source {
-        filename: None,
-        container: "ogg".to_owned(),
-        codec: "vorbis".to_owned(),
-        format: AudioFormat { sample_rate: 44_100, channels: 2, bitrate: 160_000, lossless: false },
-        bits: None,
-        bytes: 3_000_000,
-        sha256: "0".repeat(64),
-    }
+    testing::source(3_000_000)
 }
 
 /// A song under way, with a lease of a minute.
 pub(crate) fn song() -> Song {
-    Song::new(any_description(), source(), SignedDuration::from_mins(1))
+    testing::processing(any_description())
 }
 
 /// A song that can be played.
 pub(crate) fn ready(description: Description) -> Song {
-    let mut song = Song::new(description, source(), SignedDuration::ZERO);
-    let attempt = song.attempt.take().expect("is under way");
-    song.revision = Some(revision(attempt.id));
-    song.status = music::Status::Ready;
-    song
+    testing::ready(description, 10_000_000)
 }
 
 pub(crate) fn attempt(lease_until: Timestamp) -> Attempt {
@@ -135,19 +104,7 @@ pub(crate) fn attempt_of(song: &Song) -> Attempt {
 }
 
 pub(crate) fn revision(id: RevisionId) -> Revision {
-    let variant = |name: &str, bandwidth| Variant {
-        name: name.to_owned(),
-        bandwidth,
-        average_bandwidth: bandwidth - 1_000,
-        codecs: "mp4a.40.2".to_owned(),
-        channels: 2,
-        media_time: 1024,
-    };
-    Revision {
-        id,
-        timeline: Timeline::new(44_100, 10_000_000),
-        variants: vec![variant("128k", 131_000), variant("64k", 67_000)],
-    }
+    testing::revision(id, 10_000_000)
 }
 
 /// A moment so many seconds from now, to the millisecond.
