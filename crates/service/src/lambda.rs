@@ -9,7 +9,7 @@ use axum::{
 };
 use lambda_http::{Adapter, request::LambdaRequest};
 use lambda_runtime::{LambdaEvent, Service, service_fn};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tower::ServiceExt;
 
@@ -31,6 +31,17 @@ struct Shape<'a> {
     detail_type: Option<&'a str>,
 }
 
+/// What an invocation comes to. A segment is a large part of a megabyte in base64: it is written
+/// out once, by the runtime.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome<R> {
+    /// The answer to an HTTP event.
+    Answered(R),
+    /// What nobody waits for: `null`.
+    Done,
+}
+
 pub(crate) async fn run(
     app: Router,
     jobs: Arc<dyn Jobs>,
@@ -49,16 +60,16 @@ async fn handle(
     app: Router,
     jobs: Arc<dyn Jobs>,
     limit: Option<Duration>,
-) -> Result<Box<RawValue>, BoxError> {
+) -> Result<Outcome<impl Serialize>, BoxError> {
     let LambdaEvent { payload, context } = event;
     if let Ok(shape) = serde_json::from_str::<Shape<'_>>(payload.get()) {
         if let Some(job) = shape.segue_job {
             jobs.perform(serde_json::from_str(job.get())?).await?;
-            return Ok(nothing());
+            return Ok(Outcome::Done);
         }
         if shape.detail_type == Some("Scheduled Event") {
             jobs.sweep().await?;
-            return Ok(nothing());
+            return Ok(Outcome::Done);
         }
     }
     let mut request: LambdaRequest = serde_json::from_str(payload.get())?;
@@ -71,8 +82,7 @@ async fn handle(
     });
     let mut adapter = Adapter::from(service);
     let answered = adapter.call(LambdaEvent { payload: request, context });
-    let response = INVOKED_FUNCTION.scope(function, answered).await?;
-    Ok(serde_json::value::to_raw_value(&response)?)
+    Ok(Outcome::Answered(INVOKED_FUNCTION.scope(function, answered).await?))
 }
 
 /// Makes the path what the client asked for, in the form that a URI has.
@@ -138,10 +148,6 @@ async fn answer(
         Ok(Err(impossible)) => match impossible {},
         Err(_) => Problem::unavailable("this took longer than the gateway waits").into_response(),
     }
-}
-
-fn nothing() -> Box<RawValue> {
-    RawValue::NULL.to_owned()
 }
 
 #[cfg(test)]
