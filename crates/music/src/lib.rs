@@ -14,6 +14,8 @@ pub use description::{Description, DescriptionError, FIELD_LIMIT, Name};
 pub use id::{InvalidId, RevisionId, SongId};
 pub use ladder::{AudioFormat, Rung, ladder, output_rate};
 pub use patch::{Change, Patch};
-pub use song::{Attempt, Retired, Revision, Song, Source, Status, Timestamp, Variant, now};
+pub use song::{
+    Attempt, Media, Retired, Revision, Song, Source, StandIn, Status, Timestamp, Variant, now,
+};
 pub use timeline::{Run, Timeline, segment_duration};
 pub use words::{WORD_LIMIT, query_words, song_words};

@@ -1,6 +1,6 @@
 //! A song as clients see it.
 
-use music::{Description, Song, Source, Status, Timestamp, Variant};
+use music::{Description, Media, Song, Source, Status, Timestamp, Variant};
 use serde::Serialize;
 
 /// The JSON of a song: what concerns a client, and where it is played.
@@ -38,6 +38,16 @@ struct VariantJson<'a> {
 struct SourceJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     filename: Option<&'a str>,
+    #[serde(flatten)]
+    media: Option<MediaJson<'a>>,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
+}
+
+/// What is known once the file has been looked at.
+#[derive(Serialize)]
+struct MediaJson<'a> {
     container: &'a str,
     codec: &'a str,
     sample_rate: u32,
@@ -45,8 +55,6 @@ struct SourceJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     bits: Option<u8>,
     bitrate: u64,
-    bytes: u64,
-    sha256: &'a str,
 }
 
 impl<'a> SongJson<'a> {
@@ -87,14 +95,22 @@ impl<'a> From<&'a Source> for SourceJson<'a> {
     fn from(source: &'a Source) -> Self {
         Self {
             filename: source.filename.as_deref(),
-            container: &source.container,
-            codec: &source.codec,
-            sample_rate: source.format.sample_rate,
-            channels: source.format.channels,
-            bits: source.bits,
-            bitrate: source.format.bitrate,
+            media: source.media.as_ref().map(MediaJson::from),
             bytes: source.bytes,
-            sha256: &source.sha256,
+            sha256: source.sha256.as_deref(),
+        }
+    }
+}
+
+impl<'a> From<&'a Media> for MediaJson<'a> {
+    fn from(media: &'a Media) -> Self {
+        Self {
+            container: &media.container,
+            codec: &media.codec,
+            sample_rate: media.format.sample_rate,
+            channels: media.format.channels,
+            bits: media.bits,
+            bitrate: media.format.bitrate,
         }
     }
 }
