@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import mimetypes
 import os
@@ -13,14 +15,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
-from .errors import IngestFailed, NotFound, Unavailable
+from .errors import IngestFailed, NotFound, Rejected, Unavailable
 from .song import Song
 from .transport import Answer, Transport, next_link
 
 # A server answers an upload when the song can be played, which may take as long as a Lambda function may run.
 _INGEST_SECONDS = 900.0
-# One answer of a Lambda function is at most 6 MB.
+# One answer of a Lambda function is at most 6 MB, and so is one request.
 _PART = 4 * 1024 * 1024
+# How often a part is sent again, and the longest pause before it, in seconds.
+_TRIES = 8
+_LONGEST_PAUSE = 10.0
 
 
 class MusicApi:
@@ -117,9 +122,27 @@ class MusicApi:
 
         What is not given comes from the file's tags. With `respond_async` the song returns at once, processing:
         see `wait_until_ready`. Raises Rejected for a file that is not audio (status 422) or too large (413).
+
+        A file of more than 4 MiB goes by parts, which a broken connection does not lose, and is processing when it
+        returns; then what is not audio becomes a song that failed.
         """
         fields = {"name": name, "author": author, "album": album}
+        if Path(path).stat().st_size > _PART:
+            return self._upload(Path(path), fields)
         return self._only(self._post(path, fields, {"Prefer": "respond-async"} if respond_async else {}))
+
+    def made_of(self, path: str | os.PathLike[str]) -> Song | None:
+        """A song that was made of this very file, ready or on its way; None if there is none."""
+        digest = hashlib.sha256()
+        with Path(path).open("rb") as file:
+            while block := file.read(_PART):
+                digest.update(block)
+        for status in ("ready", "processing"):
+            wanted = {"sha256": digest.hexdigest(), "status": status}
+            for answer, songs in self._pages(wanted, 1):
+                for data in songs:
+                    return self._song(answer, data)
+        return None
 
     def update(self, id: str, *, if_match: str | None = None, **fields: str | int | None) -> Song:
         """Changes descriptive fields (`name`, `author`, `album`, `track`, …); None removes one.
@@ -196,6 +219,42 @@ class MusicApi:
             url = f"{self._songs_url}?{_query(fields)}"
             return self._transport.send("POST", url, headers=headers, body=file, wait=_INGEST_SECONDS)
 
+    def _upload(self, path: Path, fields: dict[str, str | None]) -> Song:
+        """Sends a file by the tus protocol 1.0.0, part by part, each as often as it takes."""
+        given = {**fields, "filename": path.name}
+        about = [f"{name} {base64.b64encode(v.encode()).decode()}" for name, v in given.items() if v is not None]
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            headers = {"Upload-Length": str(size), "Upload-Metadata": ",".join(about)}
+            answer = self._tus("POST", self._transport.base_url + "/uploads", headers)
+            url = urljoin(self._transport.base_url, answer.headers.get("Location", ""))
+            offset, tries = 0, 0
+            while offset < size:
+                try:
+                    if tries:
+                        # What arrived of a part whose answer did not, the server knows.
+                        offset = _offset(self._tus("HEAD", url, {}))
+                        if offset == size:
+                            break
+                    file.seek(offset)
+                    part = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+                    offset = _offset(self._tus("PATCH", url, part, file.read(_PART)))
+                    tries = 0
+                except Unavailable as error:
+                    tries += 1
+                    if tries == _TRIES:
+                        raise
+                    time.sleep(error.retry_after or min(0.5 * 2**tries, _LONGEST_PAUSE))
+                except Rejected as error:
+                    # Another try of ours, of which no answer came, was quicker.
+                    if error.status != 409 or tries == _TRIES - 1:
+                        raise
+                    tries += 1
+        return self.song(answer.headers.get("Segue-Song", ""))
+
+    def _tus(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Answer:
+        return self._transport.send(method, url, headers={"Tus-Resumable": "1.0.0", **headers}, body=body)
+
     def _pages(self, wanted: dict[str, Any], limit: int | None = None) -> Iterator[tuple[Answer, Sequence[Any]]]:
         wanted = {**wanted, "limit": min(self.page_size, limit or self.page_size)}
         url: str | None = f"{self._songs_url}?{_query(wanted)}"
@@ -226,6 +285,13 @@ class MusicApi:
 
 def _query(fields: Mapping[str, Any]) -> str:
     return urlencode({name: value for name, value in fields.items() if value is not None})
+
+
+def _offset(answer: Answer) -> int:
+    try:
+        return int(answer.headers.get("Upload-Offset", ""))
+    except ValueError as error:
+        raise answer.unexpected("the answer does not say how much has arrived") from error
 
 
 def _total(answer: Answer, start: int, end: int) -> int:

@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--name", help="the song's name (default: from the file's tags, like the two below)")
     add.add_argument("--author")
     add.add_argument("--album")
+    add.add_argument("--skip-existing", action="store_true", help="leave out files that the server has already")
     add.set_defaults(run=_add)
 
     listing = commands.add_parser("list", parents=[server, output], help="list songs, newest first")
@@ -116,7 +117,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add(api: MusicApi, options: argparse.Namespace) -> int:
     given = {"name": options.name, "author": options.author, "album": options.album}
-    return _each(options.files, lambda file: _print(api.add(file, **given), options))
+
+    def add(file: str) -> None:
+        present = api.made_of(file) if options.skip_existing else None
+        song = present or api.add(file, **given)
+        # A large file comes back while it is being made; whoever adds it wants to know how that ends.
+        _print(api.wait_until_ready(song.id) if song.status == "processing" and not present else song, options)
+
+    return _each(options.files, add)
 
 
 def _list(api: MusicApi, options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import Run
 
-from segue import ApiError, IngestFailed, MusicApi, Rejected, Song, Unauthorized, Unavailable
+from segue import ApiError, IngestFailed, MusicApi, Rejected, Unauthorized, Unavailable
 
 SONG = {
     "id": "0192f0c1-7d0a-7c3e-9a55-0d6f3c8a1b2c",
@@ -70,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = do_PATCH = do_DELETE = handle_any
+    do_GET = do_HEAD = do_POST = do_PATCH = do_DELETE = handle_any
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -213,14 +213,14 @@ def test_a_song_is_streamed_from_disk(server: Server, big_file: Path) -> None:
     server.answer(201, SONG)
     tracemalloc.start()
     try:
-        assert isinstance(MusicApi(server.url).add(big_file), Song)
+        assert json.loads(MusicApi(server.url).insert("author", "name", big_file)) == SONG
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert server.received == big_file.stat().st_size
     assert peak < 4 << 20
     method, path, headers = server.requests[0]
-    assert (method, path) == ("POST", "/songs")
+    assert (method, path) == ("POST", "/songs?name=name&author=author")
     assert headers["Content-Length"] == str(big_file.stat().st_size)
     assert "Transfer-Encoding" not in headers
 
@@ -320,3 +320,31 @@ def test_the_command_ends_quietly_when_its_reader_has_seen_enough(server: Server
         "print(segue.wait(), segue.stderr.read())\n"
     )
     assert run("-c", reader, server.url).stdout == "0 b''\n"
+
+
+def test_a_part_whose_answer_is_lost_is_not_sent_twice(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "large.wav"
+    path.write_bytes(bytes(6 * 1024 * 1024))
+    where = {"Location": "/uploads/1", "Segue-Song": SONG["id"]}
+    server.answers += [
+        (201, {"Content-Length": "0", **where}, b""),
+        (503, {"Content-Length": "0", "Retry-After": "0"}, b""),
+        (200, {"Content-Length": "0", "Upload-Offset": "4194304"}, b""),
+        (204, {"Upload-Offset": "6291456"}, b""),
+    ]
+    server.answer(200, {**SONG, "status": "processing"})
+    song = MusicApi(server.url, "key").add(path, name="N\u00e4me")
+    assert song.status == "processing"
+    asked = [(method, path) for method, path, _ in server.requests]
+    upload = "/uploads/1"
+    assert asked == [
+        ("POST", "/uploads"),
+        ("PATCH", upload),
+        ("HEAD", upload),
+        ("PATCH", upload),
+        ("GET", f"/songs/{SONG['id']}"),
+    ]
+    headers = [headers for _, _, headers in server.requests]
+    assert headers[0]["Upload-Metadata"] == "name TsOkbWU=,filename bGFyZ2Uud2F2"
+    assert [headers[1]["Upload-Offset"], headers[3]["Upload-Offset"]] == ["0", "4194304"]
+    assert server.received == 6 * 1024 * 1024

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import wave
 from itertools import islice
 from pathlib import Path
 from urllib.request import urlopen
@@ -46,6 +48,30 @@ def test_an_added_song_plays_from_its_stream_url(api: MusicApi, real_song: Path,
     assert song.variants and all(variant.bandwidth > 0 for variant in song.variants)
     with urlopen(song.stream_url) as playlist:
         assert playlist.read().startswith(b"#EXTM3U")
+
+
+def test_a_large_file_goes_by_parts_and_comes_back_as_it_was(
+    url: str, key: str, author: str, tmp_path: Path, api: MusicApi, run: Run
+) -> None:
+    path = tmp_path / "large.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(48000)
+        file.writeframes(random.Random(1).randbytes(10_000_000))
+    result = run("-m", "segue", "add", str(path), "--author", author, "--json", SEGUE_URL=url, SEGUE_API_KEY=key)
+    assert result.returncode == 0, result.stderr
+    song = json.loads(result.stdout)
+    assert (song["name"], song["author"], song["status"]) == ("large", author, "ready")
+    copy = tmp_path / "copy.wav"
+    api.original(song["id"], copy)
+    assert copy.read_bytes() == path.read_bytes()
+
+    # Once more, it is there already.
+    arguments = ("-m", "segue", "add", "--skip-existing", str(path), "--json")
+    again = run(*arguments, SEGUE_URL=url, SEGUE_API_KEY=key)
+    assert json.loads(again.stdout)["id"] == song["id"]
+    assert [song["id"]] == [found.id for found in api.songs(author)]
 
 
 def test_names_arrive_as_they_were_given(api: MusicApi, tone: Path, author: str) -> None:
