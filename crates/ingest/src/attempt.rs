@@ -10,7 +10,7 @@ use store::ChunkGroup;
 use tokio::time::sleep;
 
 use crate::{
-    Engine, Error, Outcome, Result, Spool, encode::Encoding, engine::after, original,
+    Engine, Error, Outcome, Result, Spool, encode::Encoding, engine::after, original, track::Shelf,
     uploads::Uploads,
 };
 
@@ -26,6 +26,7 @@ pub(crate) async fn run(
     id: SongId,
     attempt: RevisionId,
     spool: Option<Spool>,
+    lossless: bool,
 ) -> Result<Outcome> {
     let Some(song) = engine.ask(|store| store.get(id)).await? else { return Ok(Outcome::Ended) };
     if song.revision.as_ref().is_some_and(|revision| revision.id == attempt) {
@@ -38,7 +39,7 @@ pub(crate) async fn run(
     let samples = AtomicU64::new(0);
     // Dropping whichever does not end first stops it: with the work, its ffmpeg.
     let outcome = tokio::select! {
-        made = make(engine, &uploads, &song, attempt, spool, &samples) => made.map(Some),
+        made = make(engine, &uploads, &song, attempt, spool, lossless, &samples) => made.map(Some),
         () = keep_alive(engine, &song, attempt, &samples) => Ok(None),
     };
     let drained = uploads.finish().await;
@@ -58,14 +59,15 @@ async fn make(
     song: &Song,
     attempt: RevisionId,
     spool: Option<Spool>,
+    lossless: bool,
     samples: &AtomicU64,
 ) -> Result<Revision> {
     let spool = match spool {
         Some(spool) => spool,
         None => original::fetch(engine, song).await?,
     };
-    let format = song.source.format;
-    let encoding = Encoding { engine, uploads, song: song.id, attempt, format, samples };
+    let shelf = Shelf { uploads, song: song.id, attempt };
+    let encoding = Encoding { engine, shelf, source: &song.source, lossless, samples };
     encoding.run(&spool).await
 }
 

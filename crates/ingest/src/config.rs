@@ -11,6 +11,8 @@ pub struct IngestConfig {
     pub work_dir: PathBuf,
     /// Whether the file that a song was made from is kept once the song is ready.
     pub keep_original: bool,
+    /// Whether FLAC is made of lossless sources, where nobody says.
+    pub lossless: bool,
     /// How many bytes a file may have.
     pub max_upload_bytes: u64,
     /// How long a song may play.
@@ -36,6 +38,7 @@ impl Default for IngestConfig {
             ffmpeg: PathBuf::from("ffmpeg"),
             work_dir: std::env::temp_dir(),
             keep_original: true,
+            lossless: false,
             max_upload_bytes: 1 << 30,
             max_duration: Duration::from_hours(4),
             max_ffmpeg_time: Duration::from_mins(14),

@@ -134,7 +134,7 @@ fn run(program: PathBuf, arguments: impl FnOnce(&mut Command)) -> Vec<u8> {
 /// If the song is not ready, or lacks a chunk.
 pub async fn download(store: &dyn Store, song: &Song, variant: &Variant) -> Vec<Vec<u8>> {
     let revision = song.revision.as_ref().expect("is ready");
-    let segments = 0..u32::try_from(revision.timeline.len()).expect("is small");
+    let segments = 0..u32::try_from(variant.timeline.len()).expect("is small");
     let keys =
         segments.map(|number| ChunkKey::segment(song.id, revision.id, &variant.name, number));
     let mut files = Vec::new();

@@ -12,8 +12,10 @@ mod words;
 
 pub use description::{Description, DescriptionError, FIELD_LIMIT, Name};
 pub use id::{InvalidId, RevisionId, SongId};
-pub use ladder::{AudioFormat, Rung, ladder, output_rate};
+pub use ladder::{AudioFormat, Rung, ladder, ladder_below, lossless_rate, output_rate};
 pub use patch::{Change, Patch};
-pub use song::{Attempt, Retired, Revision, Song, Source, Status, Timestamp, Variant, now};
+pub use song::{
+    Attempt, Codec, Loudness, Retired, Revision, Song, Source, Status, Timestamp, Variant, now,
+};
 pub use timeline::{Run, Timeline, segment_duration};
 pub use words::{WORD_LIMIT, query_words, song_words};

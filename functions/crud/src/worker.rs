@@ -15,16 +15,19 @@ use tokio::sync::Semaphore;
 pub(crate) struct Job {
     song: SongId,
     attempt: RevisionId,
+    /// Whether FLAC is made of what is lossless, where somebody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lossless: Option<bool>,
 }
 
 impl Job {
     /// The job of the attempt that `song` has under way, if it has one.
-    pub(crate) fn of(song: &Song) -> Option<Self> {
-        song.attempt.as_ref().map(|attempt| Self { song: song.id, attempt: attempt.id })
+    pub(crate) fn of(song: &Song, lossless: Option<bool>) -> Option<Self> {
+        song.attempt.as_ref().map(|attempt| Self { song: song.id, attempt: attempt.id, lossless })
     }
 
     pub(crate) fn to_value(self) -> Value {
-        serde_json::json!({ "song": self.song, "attempt": self.attempt })
+        serde_json::json!(self)
     }
 }
 
@@ -56,9 +59,9 @@ impl Jobs for Worker {
     /// Makes the revision. A second delivery of a job finds its attempt no longer under way, or
     /// does the same again under the same keys.
     async fn perform(&self, job: Value) -> Result<(), BoxError> {
-        let Job { song, attempt } = serde_json::from_value(job)?;
+        let Job { song, attempt, lossless } = serde_json::from_value(job)?;
         let _permit = self.encoding.acquire().await?;
-        match self.ingest.run(song, attempt, None).await {
+        match self.ingest.run(song, attempt, None, lossless).await {
             Ok(_) => Ok(()),
             // Told to whoever sent the file, by the song's own `error`.
             Err(ingest::Error::Rejected(rejection)) => {

@@ -138,7 +138,9 @@ async fn an_ingest_outlives_a_database_that_comes_back() {
     let house = House::new().await;
     let (song, store, ingest) = interrupted(&house, Duration::from_secs(30)).await;
     let run =
-        tokio::spawn(async move { ingest.run(song.id, song.attempt.unwrap().id, None).await });
+        tokio::spawn(
+            async move { ingest.run(song.id, song.attempt.unwrap().id, None, None).await },
+        );
     while !store.away.load(Ordering::SeqCst) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -153,7 +155,7 @@ async fn what_a_database_that_stays_away_left_is_swept() {
     let house = House::new().await;
     let (song, _, ingest) = interrupted(&house, Duration::from_millis(300)).await;
     let attempt = song.attempt.as_ref().unwrap().id;
-    let run = ingest.run(song.id, attempt, None).await;
+    let run = ingest.run(song.id, attempt, None, None).await;
     assert!(matches!(run, Err(Error::Store(store::Error::Unavailable(_)))), "{run:?}");
     assert_eq!(house.store.groups(None, 10).await.unwrap().len(), 2);
     assert_eq!(house.store.get(song.id).await.unwrap().unwrap().status, Status::Processing);
@@ -163,7 +165,7 @@ async fn what_a_database_that_stays_away_left_is_swept() {
     assert_eq!(house.store.groups(None, 10).await.unwrap(), [(song.id, ChunkGroup::Original)]);
     // The file is still there, so it can be tried again.
     let again = house.ingest.again(song.id).await.unwrap();
-    let run = house.ingest.run(song.id, again.attempt.unwrap().id, None).await;
+    let run = house.ingest.run(song.id, again.attempt.unwrap().id, None, None).await;
     assert!(matches!(run, Ok(Outcome::Ready(_))), "{run:?}");
 }
 

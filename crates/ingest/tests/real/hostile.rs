@@ -103,7 +103,7 @@ async fn a_video_is_refused_without_sound_and_taken_for_its_sound() {
     let film = files.make("film.mp4", &[&picture[..], &sound].concat());
     let song = house.ingest(&film).await.unwrap();
     assert_eq!(song.source.codec, "aac");
-    assert!((song.revision.unwrap().timeline.seconds() - 2.0).abs() < 0.1);
+    assert!((song.revision.unwrap().seconds() - 2.0).abs() < 0.1);
 }
 
 /// Whatever becomes of a damaged file, it is somebody's song or nobody's, and never our error.
@@ -131,7 +131,7 @@ async fn damaged_files_become_songs_or_are_refused() {
                 Err(error) => panic!("{}: {error:?}", path.display()),
                 Ok((song, spool)) => {
                     let attempt = song.attempt.as_ref().unwrap().id;
-                    match house.ingest.run(song.id, attempt, Some(spool)).await {
+                    match house.ingest.run(song.id, attempt, Some(spool), None).await {
                         Ok(_) => ready += 1,
                         Err(Error::Rejected(rejection)) => {
                             let song = house.store.get(song.id).await.unwrap().unwrap();
@@ -174,7 +174,7 @@ async fn limits_are_told_and_kept() {
     let mut config = patient.config.clone();
     config.max_duration = limit;
     let strict = ingest::Ingest::new(patient.store.clone(), config).unwrap();
-    let run = strict.run(song.id, song.attempt.unwrap().id, Some(spool)).await;
+    let run = strict.run(song.id, song.attempt.unwrap().id, Some(spool), None).await;
     assert!(matches!(run, Err(Error::Rejected(Rejection::TooLong { .. }))), "{run:?}");
     let song = patient.store.get(song.id).await.unwrap().unwrap();
     assert_eq!((song.status, song.retired), (Status::Failed, vec![]));
@@ -214,7 +214,7 @@ async fn claims_are_not_believed() {
     flac[22..26].fill(0xff);
     for (name, bytes) in [("claims.wav", wav), ("claims.flac", flac)] {
         let song = house.ingest(&files.write(name, bytes)).await.unwrap();
-        let seconds = song.revision.unwrap().timeline.seconds();
+        let seconds = song.revision.unwrap().seconds();
         assert!((seconds - 1.0).abs() < 0.01, "{name}: {seconds} s");
     }
 }
@@ -283,7 +283,7 @@ async fn an_ffmpeg_that_takes_too_long_is_stopped() {
     config.max_ffmpeg_time = Duration::from_millis(300);
     let hasty = ingest::Ingest::new(patient.store.clone(), config).unwrap();
     let begin = std::time::Instant::now();
-    let run = hasty.run(song.id, song.attempt.unwrap().id, Some(spool)).await;
+    let run = hasty.run(song.id, song.attempt.unwrap().id, Some(spool), None).await;
     assert!(matches!(run, Err(Error::Rejected(Rejection::TooCostly))), "{run:?}");
     assert!(begin.elapsed() < Duration::from_secs(3));
     assert!(patient.ffmpegs().is_empty());

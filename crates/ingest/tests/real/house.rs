@@ -72,7 +72,7 @@ impl House {
     pub(crate) async fn ingest(&self, path: &Path) -> Result<Song, Error> {
         let (song, spool) = self.add(path).await?;
         let attempt = song.attempt.as_ref().unwrap().id;
-        match self.ingest.run(song.id, attempt, Some(spool)).await? {
+        match self.ingest.run(song.id, attempt, Some(spool), None).await? {
             Outcome::Ready(song) => Ok(*song),
             Outcome::Ended => panic!("nobody ended it"),
         }
@@ -107,10 +107,10 @@ pub(crate) async fn presented(house: &House, song: &Song, variant: usize) -> Vec
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("all.mp4");
     fs::write(&path, files.concat()).unwrap();
-    let samples = testing::decode(&path, revision.timeline.timescale, variant.channels);
+    let samples = testing::decode(&path, variant.timeline.timescale, variant.channels);
     let channels = usize::from(variant.channels);
     let priming = variant.media_time as usize * channels;
-    let length = usize::try_from(revision.timeline.samples()).unwrap() * channels;
+    let length = usize::try_from(variant.timeline.samples()).unwrap() * channels;
     assert!(samples.len() >= priming + length, "{} samples for {length}", samples.len());
     // No frame is wholly beyond the end.
     assert!(samples.len() < priming + length + 1024 * channels);

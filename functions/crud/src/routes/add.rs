@@ -9,13 +9,14 @@ use std::{
 
 use axum::{
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
 use ingest::{Error, Outcome, Probe, Rejection, Spool};
 use jiff::SignedDuration;
 use music::{Attempt, Patch, Song, SongId};
+use serde::Deserialize;
 use service::{DispatchError, Problem, Result};
 
 use super::{no_such_song, parse_id};
@@ -53,12 +54,14 @@ pub(crate) async fn add(
         .add(&spool, &probe, description, given.filename.as_deref())
         .await
         .map_err(problem)?;
+    let lossless = given.lossless;
     let mut unfinished = Unfinished { crud: &crud, song: Some(song.id) };
 
     let left = limit.map(|limit| limit.saturating_sub(started.elapsed()));
-    let ready = if asynchronous { None } else { encode(&crud, &song, spool, left).await? };
+    let ready =
+        if asynchronous { None } else { encode(&crud, &song, spool, lossless, left).await? };
     if ready.is_none() {
-        crud.hand_over(&song).await?;
+        crud.hand_over(&song, lossless).await?;
     }
     unfinished.song = None;
     match ready {
@@ -67,13 +70,22 @@ pub(crate) async fn add(
     }
 }
 
-/// `POST /songs/{id}/ingest`: makes a new revision from the original; the present one plays on.
+/// How `POST /songs/{id}/ingest` may be asked.
+#[derive(Deserialize)]
+pub(crate) struct Again {
+    lossless: Option<bool>,
+}
+
+/// `POST /songs/{id}/ingest?lossless=`: makes a new revision from the original; the present one plays on.
 pub(crate) async fn ingest_again(
     State(crud): State<Crud>,
     Path(id): Path<String>,
+    query: std::result::Result<Query<Again>, QueryRejection>,
 ) -> Result<Response> {
+    let Query(Again { lossless }) =
+        query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let song = crud.ingest.again(parse_id(&id)?).await.map_err(problem)?;
-    if let Err(error) = crud.hand_over(&song).await {
+    if let Err(error) = crud.hand_over(&song, lossless).await {
         if let Some(attempt) = &song.attempt {
             crud.store.fail(song.id, attempt.id, "the ingest could not be started").await?;
         }
@@ -87,13 +99,15 @@ async fn encode(
     crud: &Crud,
     song: &Song,
     spool: Spool,
+    lossless: Option<bool>,
     within: Option<Duration>,
 ) -> Result<Option<Song>> {
     let Some(attempt) = &song.attempt else { return Ok(None) };
     let encoding = async {
         let closed = |_| Problem::unavailable("this process is stopping");
         let _permit = crud.encoding.acquire().await.map_err(closed)?;
-        match crud.ingest.run(song.id, attempt.id, Some(spool)).await.map_err(problem)? {
+        let run = crud.ingest.run(song.id, attempt.id, Some(spool), lossless);
+        match run.await.map_err(problem)? {
             Outcome::Ready(song) => Ok(Some(*song)),
             Outcome::Ended => Err(removed()),
         }
@@ -128,8 +142,8 @@ fn prefers_async(headers: &HeaderMap) -> bool {
 impl Crud {
     /// Hands the attempt that `song` has under way to whoever performs jobs, with a lease long
     /// enough to wait for its turn.
-    async fn hand_over(&self, song: &Song) -> Result<()> {
-        let (Some(job), Some(attempt)) = (Job::of(song), song.attempt.clone()) else {
+    async fn hand_over(&self, song: &Song, lossless: Option<bool>) -> Result<()> {
+        let (Some(job), Some(attempt)) = (Job::of(song, lossless), song.attempt.clone()) else {
             return Err(no_such_song());
         };
         let attempt = Attempt { lease_until: music::now() + QUEUE_LEASE, ..attempt };

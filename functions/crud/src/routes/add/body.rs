@@ -29,6 +29,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub(super) struct Given {
     pub(super) patch: Patch,
     pub(super) filename: Option<String>,
+    /// Whether FLAC is made of what is lossless.
+    pub(super) lossless: Option<bool>,
 }
 
 /// Receives a song of either form, of at most `limit` bytes of audio.
@@ -127,9 +129,16 @@ fn from_fields(mut fields: Map<String, Value>) -> Result<Given> {
         Some(Value::String(name)) => file_name(&name),
         _ => None,
     };
+    let lossless = match fields.remove("lossless") {
+        None | Some(Value::Null) => None,
+        Some(Value::Bool(lossless)) => Some(lossless),
+        Some(Value::String(text)) if text == "true" => Some(true),
+        Some(Value::String(text)) if text == "false" => Some(false),
+        Some(_) => return Err(Problem::bad_request("lossless is neither true nor false")),
+    };
     let patch = serde_json::from_value(Value::Object(fields))
         .map_err(|error| Problem::bad_request(format!("not a description of a song: {error}")))?;
-    Ok(Given { patch, filename })
+    Ok(Given { patch, filename, lossless })
 }
 
 /// The last component of what may be a path on either kind of system, fit to be shown.
