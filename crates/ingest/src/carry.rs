@@ -61,17 +61,31 @@ pub(crate) async fn examine(
     // parametric stereo the channels.
     let plain = config.rate() == rate && config.channels() == format.channels;
     let frame = i64::from(AacConfig::FRAME_DURATION);
-    let whole = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(frame);
+    // The last frame may be cut short by its container, never one before it.
+    let all_but_last =
+        i64::try_from(count).unwrap_or(i64::MAX).saturating_sub(1).saturating_mul(frame);
     let media = samples.end.saturating_sub(samples.start);
-    let steady = count == packets.packets && (whole - frame..=whole).contains(&media);
+    let steady = count == packets.packets && media > all_but_last;
     if !plain || !steady || !(-LONGEST_PRIMING..=0).contains(&samples.start) || samples.end <= 0 {
         return Ok(None);
     }
     Ok(Some(Carried {
         config,
         media_time: u32::try_from(-samples.start).unwrap_or(0),
-        samples: samples.end.unsigned_abs(),
+        samples: end(samples.end.unsigned_abs(), rate),
     }))
+}
+
+/// Where the sound ends at the latest, if its container says that it does after `samples` samples.
+///
+/// Many write that in milliseconds, rounded down: what may have been lost is given back, for a
+/// millisecond of padding is better than one of sound that is missing.
+fn end(samples: u64, rate: u32) -> u64 {
+    let rate = u64::from(rate);
+    let milliseconds = (samples * 1000).div_ceil(rate);
+    let is_rounded =
+        [rate * milliseconds / 1000, (rate * milliseconds).div_ceil(1000)].contains(&samples);
+    if is_rounded { samples + rate.div_ceil(1000) } else { samples }
 }
 
 /// The configuration and number of an ADTS stream's frames; nothing if it is not one of AAC-LC.
@@ -96,5 +110,18 @@ async fn read(mut pipe: pipe::Receiver) -> Result<Option<(AacConfig, u64)>> {
         if !readable {
             buffer.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_in_milliseconds_is_taken_for_rounded() {
+        // 300,001 samples at 44.1 kHz are 6,802.7 ms.
+        assert_eq!(end(299_968, 44_100), 300_013);
+        assert_eq!(end(300_001, 44_100), 300_001);
+        assert_eq!(end(480_000, 48_000), 480_048);
     }
 }

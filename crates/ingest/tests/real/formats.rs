@@ -55,7 +55,7 @@ fn make(files: &Files, name: &str, encode: &[&str]) -> PathBuf {
 }
 
 /// Holds what a player hears against what the file decodes to.
-async fn assert_heard(house: &House, song: &Song, path: &Path) {
+pub(crate) async fn assert_heard(house: &House, song: &Song, path: &Path) {
     let (format, revision) = (song.source.format, song.revision.as_ref().unwrap());
     let rate = output_rate(format.sample_rate);
     let timeline = &revision.variants[0].timeline;
@@ -64,16 +64,21 @@ async fn assert_heard(house: &House, song: &Song, path: &Path) {
     let samples = source.len() as u64 / u64::from(format.channels);
     let expected = samples * u64::from(rate) / u64::from(format.sample_rate);
     let off = timeline.samples().abs_diff(expected);
-    assert!(off <= u64::from(rate != format.sample_rate), "{off} samples off {expected}");
+    // The container of AAC may say that the last frame is not all sound; decoders do not care.
+    let carried = revision.variants.iter().any(|variant| variant.name == "source");
+    let tolerance = if carried { 1023 } else { u64::from(rate != format.sample_rate) };
+    assert!(off <= tolerance, "{off} samples off {expected}");
 
     let channels = format.channels.min(2);
     let source = channel(&decode(path, rate, channels), channels);
     // The default and the last: the others are made by the same hand.
-    for index in BTreeSet::from([0, revision.variants.len() - 1]) {
+    for index in BTreeSet::from([0, revision.lossy().count() - 1]) {
         let variant = &revision.variants[index];
-        assert_eq!((variant.channels, variant.media_time), (channels, 1024));
+        assert_eq!(variant.channels, channels);
+        assert!(variant.name == "source" || (1024..2048).contains(&variant.media_time));
         let heard = channel(&presented(house, song, index).await, channels);
         let end = source.len().min(heard.len());
+        assert!(end.abs_diff(heard.len()) < 2);
         for (place, range) in [("head", 0..6000), ("tail", end - 6000..end)] {
             let (lag, likeness) = best_lag(&source[range.clone()], &heard[range], 32);
             assert_eq!(lag, 0, "{} at the {place}: {likeness}", variant.name);
