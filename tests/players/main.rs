@@ -7,4 +7,5 @@ mod files;
 mod formats;
 mod gateway;
 mod join;
+mod page;
 mod programs;
