@@ -49,7 +49,7 @@ fn media_doctor_finds_nothing(download: &Download) {
         let text = fs::read_to_string(playlist).expect("was written");
         let mut report = Report::default();
         check_hls_playlist(&text, &mut report);
-        assert!(report.findings.is_empty(), "{:?} in {text}", report.findings);
+        assert!(report.findings().is_empty(), "{:?} in {text}", report.findings());
     }
 }
 
