@@ -27,5 +27,5 @@ pub use http::{bind, serve};
 pub use jobs::{BoxError, Dispatch, DispatchError, Jobs, NoJobs, dispatch};
 pub use logging::init as init_logging;
 pub use problem::{Problem, Result};
-pub use run::run;
+pub use run::{block_on, run};
 pub use secret::Secret;
