@@ -12,6 +12,7 @@ mod cors;
 mod http;
 mod jobs;
 mod lambda;
+mod lambda_answer;
 mod lambda_invoke;
 mod linger;
 mod logging;
