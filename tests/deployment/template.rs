@@ -311,6 +311,44 @@ fn each_role_has_what_its_function_does_and_no_more() {
 }
 
 #[test]
+fn every_alarm_is_heard_and_rolls_a_deployment_back() {
+    let template = template();
+    let resources = template["Resources"].as_mapping().expect("is a map");
+    let alarms: BTreeMap<_, _> = resources
+        .iter()
+        .filter(|(_, resource)| text(&resource["Type"]) == "AWS::CloudWatch::Alarm")
+        .map(|(name, resource)| (text(name), resource))
+        .collect();
+    let mut measured = BTreeSet::new();
+    for (name, alarm) in &alarms {
+        assert_eq!(text(&alarm["Condition"]), "IsProduction", "{name}");
+        let properties = &alarm["Properties"];
+        assert_eq!(text(&properties["AlarmActions"][0]), "Alarms", "{name}");
+        let of = text(&properties["Dimensions"][0]["Value"]);
+        measured.insert((of, text(&properties["MetricName"])));
+        if let Some(percentile) = properties.get("ExtendedStatistic") {
+            assert_eq!(text(percentile), "p99", "{name}");
+        }
+    }
+    let of_each = ["CrudFunction", "StreamingFunction"]
+        .iter()
+        .flat_map(|of| ["Errors", "Throttles", "Duration"].map(|metric| (*of, metric)));
+    let of_jobs = ("FailedJobs.QueueName", "NumberOfMessagesSent");
+    assert_eq!(measured, of_each.chain([of_jobs]).collect());
+
+    let mut wired = BTreeSet::new();
+    for function in ["CrudFunction", "StreamingFunction"] {
+        let preference = &template["Resources"][function]["Properties"]["DeploymentPreference"];
+        assert_eq!(text(&preference["Enabled"]), "Production");
+        assert!(text(&preference["Type"]).starts_with("Canary"));
+        let choice = plain(&preference["Alarms"]).as_sequence().expect("is a choice");
+        assert_eq!(text(&choice[0]), "IsProduction");
+        wired.extend(choice[1].as_sequence().expect("is a list").iter().map(text));
+    }
+    assert_eq!(wired, alarms.into_keys().collect());
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let template = template();
     assert_eq!(template["Parameters"]["DatabaseUrl"]["NoEcho"].as_bool(), Some(true));
