@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
-use music::{Attempt, Revision, RevisionId, Song, SongId};
+use music::{Attempt, Media, Revision, RevisionId, Song, SongId};
 use store::ChunkGroup;
 use tokio::time::sleep;
 
 use crate::{
-    Engine, Error, Outcome, Result, Spool, encode::Encoding, engine::after, original, track::Shelf,
-    uploads::Uploads,
+    Engine, Error, Outcome, Result, Spool, encode::Encoding, engine::after, original, probe,
+    track::Shelf, uploads::Uploads,
 };
 
 /// How many segments may be on their way into the store: enough to hide how far away it is.
@@ -37,10 +37,11 @@ pub(crate) async fn run(
     }
     let uploads = Uploads::new(engine.store.clone(), engine.config.patience, AT_ONCE);
     let samples = AtomicU64::new(0);
+    let expected = AtomicU64::new(expected_samples(&song));
     // Dropping whichever does not end first stops it: with the work, its ffmpeg.
     let outcome = tokio::select! {
-        made = make(engine, &uploads, &song, attempt, spool, lossless, &samples) => made.map(Some),
-        () = keep_alive(engine, &song, attempt, &samples) => Ok(None),
+        made = make(engine, &uploads, &song, attempt, spool, lossless, (&samples, &expected)) => made.map(Some),
+        () = keep_alive(engine, &song, attempt, (&samples, &expected)) => Ok(None),
     };
     let drained = uploads.finish().await;
     match outcome.and_then(|made| drained.map(|()| made)) {
@@ -60,22 +61,58 @@ async fn make(
     attempt: RevisionId,
     spool: Option<Spool>,
     lossless: bool,
-    samples: &AtomicU64,
+    (samples, expected): (&AtomicU64, &AtomicU64),
 ) -> Result<Revision> {
     let spool = match spool {
         Some(spool) => spool,
         None => original::fetch(engine, song).await?,
     };
+    let media = match &song.source.media {
+        Some(media) => media.clone(),
+        None => identify(engine, song.id, attempt, &spool, expected).await?,
+    };
     let shelf = Shelf { uploads, song: song.id, attempt };
-    let encoding = Encoding { engine, shelf, source: &song.source, lossless, samples };
+    let encoding = Encoding { engine, shelf, media: &media, lossless, samples };
     encoding.run(&spool).await
 }
 
-/// Gives signs of life for as long as they are wanted.
-async fn keep_alive(engine: &Engine, song: &Song, attempt: RevisionId, samples: &AtomicU64) {
-    let expected = expected_samples(song);
+/// Looks at a file that came in by parts, which nobody could do before, and tells the song's record.
+async fn identify(
+    engine: &Engine,
+    id: SongId,
+    attempt: RevisionId,
+    spool: &Spool,
+    expected: &AtomicU64,
+) -> Result<Media> {
+    let probe = probe::probe(engine, spool).await?;
     loop {
-        let progress = progress(samples.load(Ordering::Relaxed), expected);
+        let song = engine.ask(|store| store.get(id)).await?.ok_or(Error::NoSuchSong(id))?;
+        if song.attempt.as_ref().is_none_or(|current| current.id != attempt) {
+            return Err(Error::NoSuchSong(id));
+        }
+        let mut told = song;
+        told.source.media = Some(probe.media());
+        told.source.sha256 = Some(spool.sha256().to_owned());
+        let tags = probe.tags.clone();
+        let described = tags.complete_from_tags(told.description.clone(), told.stand_in.as_ref());
+        let (version, source) = (told.version, &told.source);
+        if engine.ask(|store| store.identify(id, version, source, &described)).await? {
+            expected.store(expected_samples(&told), Ordering::Relaxed);
+            return Ok(probe.media());
+        }
+        // The record changed meanwhile, by a sign of life or by somebody's hand.
+    }
+}
+
+/// Gives signs of life for as long as they are wanted.
+async fn keep_alive(
+    engine: &Engine,
+    song: &Song,
+    attempt: RevisionId,
+    (samples, expected): (&AtomicU64, &AtomicU64),
+) {
+    loop {
+        let progress = progress(samples.load(Ordering::Relaxed), expected.load(Ordering::Relaxed));
         let sign = Attempt { id: attempt, lease_until: engine.lease(), progress };
         let pause = match engine.store.renew(song.id, &sign).await {
             Ok(true) => engine.config.lease / 3,
@@ -90,9 +127,12 @@ async fn keep_alive(engine: &Engine, song: &Song, attempt: RevisionId, samples: 
     }
 }
 
-/// How many samples are to be encoded, roughly: tags and framing count as sound.
+/// How many samples are to be encoded, roughly: tags and framing count as sound. No end of them
+/// where nobody has looked at the file yet.
 fn expected_samples(song: &Song) -> u64 {
-    let format = song.source.format;
+    let Some(format) = song.source.media.as_ref().map(|media| media.format) else {
+        return u64::MAX;
+    };
     let bits =
         u128::from(song.source.bytes) * 8 * u128::from(music::output_rate(format.sample_rate));
     u64::try_from(bits / u128::from(format.bitrate.max(1))).unwrap_or(u64::MAX)

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::try_join_all;
 use music::{
-    Codec, Loudness, Revision, Rung, Source, Variant, ladder, ladder_below, lossless_rate,
+    Codec, Loudness, Media, Revision, Rung, Variant, ladder, ladder_below, lossless_rate,
     output_rate,
 };
 use store::ChunkKey;
@@ -38,7 +38,7 @@ const DEFAULT_PEAK: u64 = 192_000;
 pub(crate) struct Encoding<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) shelf: Shelf<'a>,
-    pub(crate) source: &'a Source,
+    pub(crate) media: &'a Media,
     /// Whether FLAC is made of what is lossless.
     pub(crate) lossless: bool,
     /// How many samples have been encoded so far.
@@ -75,7 +75,7 @@ impl Plan {
     }
 
     /// The tracks, in the order of ffmpeg's pipes.
-    fn tracks(&self, engine: &Engine, source: &Source) -> Vec<Wanted> {
+    fn tracks(&self, engine: &Engine, source_bytes: u64) -> Vec<Wanted> {
         let seconds = engine.config.max_duration.as_secs().max(60);
         let aac = |name, media_time, limit| Wanted {
             name,
@@ -93,7 +93,7 @@ impl Plan {
         let carried = self
             .carried
             .iter()
-            .map(|carried| aac(CARRIED, carried.media_time, source.bytes.saturating_mul(2)));
+            .map(|carried| aac(CARRIED, carried.media_time, source_bytes.saturating_mul(2)));
         let lossless = self.lossless.iter().map(|lossless| Wanted {
             name: LOSSLESS,
             rate: lossless.rate,
@@ -112,7 +112,7 @@ impl Encoding<'_> {
     pub(crate) async fn run(&self, spool: &Spool) -> Result<Revision> {
         let input = recognise_file(spool.path()).await?;
         let plan = self.plan(spool, input).await?;
-        let (target, wanted) = (plan.target(), plan.tracks(self.engine, self.source));
+        let (target, wanted) = (plan.target(), plan.tracks(self.engine, spool.bytes()));
         let arguments = ffmpeg::encode(input, target);
         let encoded =
             self.engine.run(spool.directory(), arguments, target.pipes(), async |mut pipes| {
@@ -140,12 +140,12 @@ impl Encoding<'_> {
     }
 
     async fn plan(&self, spool: &Spool, input: Recognised) -> Result<Plan> {
-        let (format, codec) = (self.source.format, &self.source.codec);
+        let (format, codec) = (self.media.format, &self.media.codec);
         let carried = carry::examine(self.engine, spool, input, codec, format).await?;
         let rungs = if carried.is_some() { ladder_below(&format) } else { ladder(&format) };
         let lossless = (self.lossless && format.lossless).then(|| Lossless {
             rate: lossless_rate(format.sample_rate),
-            bits: if self.source.bits.is_some_and(|bits| bits <= 16) { 16 } else { 24 },
+            bits: if self.media.bits.is_some_and(|bits| bits <= 16) { 16 } else { 24 },
         });
         let rate = output_rate(format.sample_rate);
         Ok(Plan { rate, channels: format.channels.min(2), rungs, carried, lossless })
@@ -183,7 +183,7 @@ impl Encoding<'_> {
             let Shelf { uploads, song, attempt } = self.shelf;
             uploads.put(ChunkKey::init(song, attempt, name), package.init).await?;
             let mut variant = Variant { name: name.into(), ..package.variant };
-            variant.bit_exact = variant.codec == Codec::Flac && is_exact(self.source, &variant);
+            variant.bit_exact = variant.codec == Codec::Flac && is_exact(self.media, &variant);
             variants.push(variant);
         }
         self.shelf.uploads.finish().await?;
@@ -205,7 +205,7 @@ async fn measure(mut pipe: pipe::Receiver) -> Result<Option<Loudness>> {
 
 /// Whether FLAC holds the very samples of its source: not if they were resampled, mixed down, or
 /// had more bits than FLAC was made with.
-fn is_exact(source: &Source, variant: &Variant) -> bool {
+fn is_exact(source: &Media, variant: &Variant) -> bool {
     source.bits.is_some_and(|bits| bits <= 24)
         && source.format.sample_rate == variant.timeline.timescale
         && source.format.channels == variant.channels

@@ -31,8 +31,8 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use jiff::SignedDuration;
-use music::{Attempt, Description, Name, RevisionId, Song, SongId, Source, Timestamp};
-use store::Store;
+use music::{Attempt, Description, Name, Patch, RevisionId, Song, SongId, Source, Timestamp};
+use store::{Store, Upload};
 
 use engine::{Engine, after};
 use spool::SpoolWriter;
@@ -69,7 +69,9 @@ pub struct Swept {
     pub attempts: usize,
     /// Retired revisions whose chunks are gone now.
     pub revisions: usize,
-    /// Groups of chunks that no song knew of, gone now.
+    /// Uploads of which no part came in for too long, gone now.
+    pub uploads: usize,
+    /// Groups of chunks that no song and no upload knew of, gone now.
     pub orphans: usize,
     /// Working directories of processes that are no more, gone now.
     pub directories: usize,
@@ -145,18 +147,27 @@ impl Ingest {
         description: Description,
         filename: Option<&str>,
     ) -> Result<Song> {
+        self.add_as(SongId::new(), spool, probe, description, filename).await
+    }
+
+    /// [`add`](Self::add), with an id that somebody chose.
+    pub async fn add_as(
+        &self,
+        id: SongId,
+        spool: &Spool,
+        probe: &Probe,
+        description: Description,
+        filename: Option<&str>,
+    ) -> Result<Song> {
         let engine = &self.engine;
         let source = Source {
             filename: filename.and_then(last_component),
-            container: probe.container.name().to_owned(),
-            codec: probe.codec.clone(),
-            format: probe.format,
-            bits: probe.bits,
+            media: Some(probe.media()),
             bytes: spool.bytes(),
-            sha256: spool.sha256().to_owned(),
+            sha256: Some(spool.sha256().to_owned()),
         };
         let lease = SignedDuration::try_from(engine.config.lease).unwrap_or(SignedDuration::MAX);
-        let song = Song::new(description, source, lease);
+        let song = Song { id, ..Song::new(description, source, lease) };
         let added = async {
             engine.store.insert(&song).await?;
             let Some(attempt) = &song.attempt else { return Err(Error::NoSuchSong(song.id)) };
@@ -174,6 +185,36 @@ impl Ingest {
             tracing::warn!(%error, song = %song.id, "what was added of a song is left to the sweep");
         }
         added
+    }
+
+    /// Adds the song of an upload whose parts are all in the store, as `processing`, with a fresh
+    /// attempt. What its file is, [`run`](Self::run) finds out. Harmless to repeat.
+    ///
+    /// Returns the song as it now is.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn add_uploaded(
+        &self,
+        upload: &Upload,
+        given: Patch,
+        filename: Option<&str>,
+    ) -> Result<Song> {
+        let store = self.engine.store.as_ref();
+        if let Some(song) = store.get(upload.id).await? {
+            return Ok(song);
+        }
+        let filename = filename.and_then(last_component);
+        let (description, stand_in) = given.describe_meanwhile(filename.as_deref());
+        let source = Source { filename, media: None, bytes: upload.length, sha256: None };
+        let wait = self.engine.config.longest_wait;
+        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+        let song = Song { id: upload.id, stand_in, ..Song::new(description, source, wait) };
+        match store.insert(&song).await {
+            Ok(()) => Ok(song),
+            // Somebody else, who heard of the last part as well, may have been a moment earlier.
+            Err(error) => store.get(upload.id).await?.ok_or(error.into()),
+        }
     }
 
     /// Makes a revision of a song: encodes, packages, stores, and commits it.
@@ -230,8 +271,9 @@ impl Ingest {
     }
 
     /// Tidies up what crashes and interruptions left, as of `now`: ends attempts whose lease has run
-    /// out, removes the chunks of retired revisions and those that no song knows of, and working
-    /// directories of dead processes. Does a bounded amount of work.
+    /// out, removes the chunks of retired revisions, uploads that were given up, chunks that no song
+    /// and no upload knows of, and working directories of dead processes. Does a bounded amount of
+    /// work.
     pub async fn sweep(&self, now: Timestamp) -> Result<Swept> {
         sweep::sweep(&self.engine, &self.place, now).await
     }

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io, path::PathBuf, time::Duration};
 
-use music::{AudioFormat, Patch};
+use music::{AudioFormat, Media, Patch};
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 pub struct Probe {
     /// What it is in.
     pub container: Container,
-    /// The codec, by its usual short name; see [`music::Source::codec`].
+    /// The codec, by its usual short name; see [`music::Media::codec`].
     pub codec: String,
     /// What it decodes to, and what it takes.
     pub format: AudioFormat,
@@ -28,6 +28,19 @@ pub struct Probe {
     pub duration: Duration,
     /// What its tags say of the song.
     pub tags: Patch,
+}
+
+impl Probe {
+    /// What of it a song's record holds.
+    #[must_use]
+    pub fn media(&self) -> Media {
+        Media {
+            container: self.container.name().to_owned(),
+            codec: self.codec.clone(),
+            format: self.format,
+            bits: self.bits,
+        }
+    }
 }
 
 /// Tells where in a file which container is.

@@ -13,6 +13,7 @@ const PAGE: usize = 100;
 /// How many of each kind are looked at in one sweep.
 const ATTEMPTS: usize = 1_000;
 const REVISIONS: usize = 1_000;
+const UPLOADS: usize = 1_000;
 const GROUPS: usize = 10_000;
 
 /// What a song says whose attempt stopped giving signs of life.
@@ -26,7 +27,9 @@ pub(crate) async fn sweep(engine: &Engine, place: &Place, now: Timestamp) -> Res
     let mut swept = Swept { complete: true, ..Swept::default() };
     end_attempts(engine, now, &mut swept).await?;
     remove_revisions(engine, now, &mut swept).await?;
+    remove_uploads(engine, now, &mut swept).await?;
     remove_orphans(engine, place, &mut swept).await?;
+    engine.store.forget_claims(now).await?;
     match engine.workplace.sweep() {
         Ok(directories) => swept.directories = directories,
         Err(error) => tracing::warn!(%error, "the working directory cannot be swept"),
@@ -76,7 +79,33 @@ async fn remove_revisions(engine: &Engine, now: Timestamp, swept: &mut Swept) ->
     Ok(())
 }
 
-/// Removes chunks that no song knows of.
+/// Removes uploads of which no part came in for too long. One of which all parts are in becomes a
+/// song, however late.
+///
+/// The record goes first, and only if it has not been given more time meanwhile: then no part can
+/// follow, and a crash leaves chunks that neither a song nor an upload names.
+async fn remove_uploads(engine: &Engine, now: Timestamp, swept: &mut Swept) -> Result<()> {
+    let mut after = None;
+    for _ in 0..UPLOADS / PAGE {
+        let uploads = engine.store.list_uploads(after, PAGE).await?;
+        for upload in &uploads {
+            let given_up = upload.offset < upload.length && upload.expires_at <= now;
+            if given_up && engine.store.remove_upload(upload.id, now).await? {
+                engine.store.remove_group(upload.id, ChunkGroup::Original).await?;
+                swept.uploads += 1;
+                tracing::info!(upload = %upload.id, "an upload was given up");
+            }
+        }
+        after = uploads.last().map(|upload| upload.id);
+        if uploads.len() < PAGE {
+            return Ok(());
+        }
+    }
+    swept.complete = false;
+    Ok(())
+}
+
+/// Removes chunks that no song and no upload knows of.
 ///
 /// The record is read after the chunks were seen: it names an attempt before the first of its
 /// chunks is written, so what it does not name then nobody will.
@@ -91,7 +120,11 @@ async fn remove_orphans(engine: &Engine, place: &Place, swept: &mut Swept) -> Re
                 Some((known, song)) if known == *id => song,
                 _ => engine.store.get(*id).await?,
             };
-            if !song.as_ref().is_some_and(|song| names(song, *group)) {
+            let named = match &song {
+                Some(song) => names(song, *group),
+                None => *group == ChunkGroup::Original && is_arriving(engine, *id).await?,
+            };
+            if !named {
                 engine.store.remove_group(*id, *group).await?;
                 swept.orphans += 1;
                 tracing::info!(song = %id, %group, "chunks without a song");
@@ -107,6 +140,12 @@ async fn remove_orphans(engine: &Engine, place: &Place, swept: &mut Swept) -> Re
     *place.lock().unwrap_or_else(PoisonError::into_inner) = after;
     swept.complete = false;
     Ok(())
+}
+
+/// Whether a file's parts belong to an upload, or to the song that it became a moment ago: the song
+/// is inserted before the upload's record goes, so that in this order one of the two is seen.
+async fn is_arriving(engine: &Engine, id: SongId) -> Result<bool> {
+    Ok(engine.store.get_upload(id).await?.is_some() || engine.store.get(id).await?.is_some())
 }
 
 fn names(song: &Song, group: ChunkGroup) -> bool {

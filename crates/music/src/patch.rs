@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Deserializer};
 
-use crate::{Description, DescriptionError, Name};
+use crate::{Description, DescriptionError, Name, StandIn};
+
+/// The author of a song of which nobody said who made it.
+const UNKNOWN: &str = "Unknown";
 
 /// What a merge patch says of one field (RFC 7396 §1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -89,6 +92,64 @@ impl Patch {
         self.complete(Some(description))
     }
 
+    /// The description that `self` makes of nothing before the file's tags are known, and what in it
+    /// stands in for what they may say: the file's name, without its ending, for the song's, and
+    /// `Unknown` for the author.
+    #[must_use]
+    pub fn describe_meanwhile(self, filename: Option<&str>) -> (Description, Option<StandIn>) {
+        let stem = filename.map(|name| name.rsplit_once('.').map_or(name, |(stem, _)| stem));
+        let unknown = || Name::lossy(UNKNOWN);
+        let mut stand_in = StandIn { name: None, author: None };
+        let mut meanwhile = self;
+        if !matches!(meanwhile.name, Change::Set(_)) {
+            stand_in.name = stem.and_then(Name::lossy).or_else(unknown);
+            meanwhile.name = stand_in.name.clone().into();
+        }
+        if !matches!(meanwhile.author, Change::Set(_)) {
+            stand_in.author = unknown();
+            meanwhile.author = stand_in.author.clone().into();
+        }
+        let Ok(description) = meanwhile.describe() else {
+            unreachable!("it has a name and an author");
+        };
+        let stands_in = stand_in.name.is_some() || stand_in.author.is_some();
+        (description, stands_in.then_some(stand_in))
+    }
+
+    /// What a song is called once its file's tags, which `self` is, are known: they say what the
+    /// description lacks and what something stands in for.
+    #[must_use]
+    pub fn complete_from_tags(
+        self,
+        description: Description,
+        stand_in: Option<&StandIn>,
+    ) -> Description {
+        fn fill<T>(field: &mut Option<T>, change: Change<T>) {
+            if field.is_none() {
+                change.apply(field);
+            }
+        }
+        let mut complete = description;
+        // Whoever changed it since meant what they said.
+        if let Change::Set(name) = self.name
+            && stand_in.is_some_and(|it| it.name.as_ref() == Some(&complete.name))
+        {
+            complete.name = name;
+        }
+        if let Change::Set(author) = self.author
+            && stand_in.is_some_and(|it| it.author.as_ref() == Some(&complete.author))
+        {
+            complete.author = author;
+        }
+        fill(&mut complete.album, self.album);
+        fill(&mut complete.album_artist, self.album_artist);
+        fill(&mut complete.track, self.track);
+        fill(&mut complete.disc, self.disc);
+        fill(&mut complete.year, self.year);
+        fill(&mut complete.genre, self.genre);
+        complete
+    }
+
     fn complete(self, base: Option<Description>) -> Result<Description, DescriptionError> {
         let (mut name, mut author, mut album, mut album_artist, mut genre) = Default::default();
         let (mut track, mut disc, mut year) = Default::default();
@@ -153,6 +214,40 @@ mod tests {
         };
         let description = tags.then(given).describe().expect("complete");
         assert_eq!((description.name, description.year), (name("given"), Some(1997)));
+    }
+
+    #[test]
+    fn tags_take_the_place_of_stand_ins_and_of_nothing_else() {
+        let given = Patch { album: Change::Set(name("Given")), ..Patch::default() };
+        let (meanwhile, stand_in) = given.describe_meanwhile(Some("03 Jóga.v2.flac"));
+        assert_eq!((meanwhile.name.as_str(), meanwhile.author.as_str()), ("03 Jóga.v2", "Unknown"));
+        let tags = || Patch {
+            name: Change::Set(name("Jóga")),
+            author: Change::Set(name("Björk")),
+            album: Change::Set(name("Homogenic")),
+            year: Change::Set(1997),
+            ..Patch::default()
+        };
+        let complete = tags().complete_from_tags(meanwhile.clone(), stand_in.as_ref());
+        assert_eq!((complete.name, complete.author), (name("Jóga"), name("Björk")));
+        assert_eq!((complete.album, complete.year), (Some(name("Given")), Some(1997)));
+
+        let renamed = Description { name: name("Mine"), ..meanwhile.clone() };
+        let complete = tags().complete_from_tags(renamed, stand_in.as_ref());
+        assert_eq!((complete.name, complete.author), (name("Mine"), name("Björk")));
+
+        let same = Patch { name: Change::Set(meanwhile.name.clone()), ..Patch::default() };
+        let (meanwhile, stand_in) = same.describe_meanwhile(Some("03 Jóga.v2.flac"));
+        let complete = tags().complete_from_tags(meanwhile, stand_in.as_ref());
+        assert_eq!(complete.name, name("03 Jóga.v2"), "it was given, not made of the file's name");
+    }
+
+    #[test]
+    fn a_file_whose_name_says_nothing_still_has_one() {
+        for filename in [None, Some(""), Some(".flac"), Some("\u{0}.mp3")] {
+            let (meanwhile, _) = Patch::default().describe_meanwhile(filename);
+            assert_eq!(meanwhile.name.as_str(), "Unknown", "{filename:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::{AudioFormat, Description, RevisionId, SongId, Timeline};
+use crate::{AudioFormat, Description, Name, RevisionId, SongId, Timeline};
 
 /// A moment, kept to the millisecond.
 pub type Timestamp = jiff::Timestamp;
@@ -141,12 +141,25 @@ pub struct Retired {
     pub removable_at: Timestamp,
 }
 
-/// The file that a song was made from.
+/// The file that a song is made from: what is known of it so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// What the sender called it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
+    /// What is in it, once it has been looked at.
+    #[serde(flatten)]
+    pub media: Option<Media>,
+    /// The size of the file, in bytes.
+    pub bytes: u64,
+    /// The SHA-256 of the file, in lower-case hexadecimal, once it has been read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// What is in a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Media {
     /// The container, by its usual short name: `mp3`, `adts`, `mp4`, `flac`, `wav`, `aiff`, `ogg`.
     pub container: String,
     /// The codec, by its usual short name: `mp3`, `aac`, `alac`, `flac`, `vorbis`, `opus`, `pcm`.
@@ -157,10 +170,17 @@ pub struct Source {
     /// Bits per sample, where the codec has such a thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits: Option<u8>,
-    /// The size of the file, in bytes.
-    pub bytes: u64,
-    /// The SHA-256 of the file, in lower-case hexadecimal.
-    pub sha256: String,
+}
+
+/// What a song is called for want of anything better, until the file's tags have been read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandIn {
+    /// In place of the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// In place of the author.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Name>,
 }
 
 /// A song: what it is called, where it came from, and what of it can be played.
@@ -187,6 +207,9 @@ pub struct Song {
     pub retired: Vec<Retired>,
     /// The file.
     pub source: Source,
+    /// Which of its names are to give way to the file's tags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<StandIn>,
     /// Grows by one with every change of the record.
     pub version: u64,
     /// When it was inserted.
@@ -215,6 +238,7 @@ impl Song {
             revision: None,
             retired: Vec::new(),
             source,
+            stand_in: None,
             version: 1,
             created_at: now,
             updated_at: now,

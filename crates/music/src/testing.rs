@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 
 use crate::{
-    AudioFormat, Codec, Description, Name, Revision, RevisionId, Song, Source, Status, Timeline,
-    Variant,
+    AudioFormat, Codec, Description, Media, Name, Revision, RevisionId, Song, Source, Status,
+    Timeline, Variant,
 };
 
 /// A text.
@@ -39,12 +39,19 @@ pub fn description(title: &str, author: &str) -> Description {
 pub fn source(bytes: u64) -> Source {
     Source {
         filename: Some("song.flac".into()),
-        container: "flac".into(),
-        codec: "flac".into(),
-        format: AudioFormat { sample_rate: 48_000, channels: 2, bitrate: 900_000, lossless: true },
-        bits: Some(16),
+        media: Some(Media {
+            container: "flac".into(),
+            codec: "flac".into(),
+            format: AudioFormat {
+                sample_rate: 48_000,
+                channels: 2,
+                bitrate: 900_000,
+                lossless: true,
+            },
+            bits: Some(16),
+        }),
         bytes,
-        sha256: "5f".repeat(32),
+        sha256: Some("5f".repeat(32)),
     }
 }
 

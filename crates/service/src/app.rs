@@ -39,9 +39,11 @@ pub fn app(routes: Router, config: &HttpConfig, key: Option<&str>) -> Router {
         }
         None => routes,
     };
+    let routes = routes.layer(CatchPanicLayer::custom(panicked));
     routes
-        .layer(CatchPanicLayer::custom(panicked))
+        .clone()
         .layer(cors::layer())
+        .layer(middleware::from_fn_with_state(routes, cors::options))
         .layer(middleware::from_fn(log))
 }
 

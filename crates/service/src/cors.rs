@@ -2,7 +2,15 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderName, Method, header};
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderName, Method, header},
+    middleware::Next,
+    response::Response,
+};
+use tower::ServiceExt;
 use tower_http::cors::{Any, CorsLayer};
 
 /// `*` without credentials: the key travels in a header that a page must hold itself, so no page
@@ -60,4 +68,28 @@ pub(crate) fn layer() -> CorsLayer {
             standard.into_iter().chain(exposed.map(HeaderName::from_static)).collect::<Vec<_>>(),
         )
         .max_age(Duration::from_hours(24))
+}
+
+/// `OPTIONS` that is no preflight, of a route that has something to say of itself: the layer would
+/// answer in its place.
+pub(crate) async fn options(
+    State(routes): State<Router>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if request.method() != Method::OPTIONS || is_preflight {
+        return next.run(request).await;
+    }
+    let mut copy = Request::new(Body::empty());
+    *copy.method_mut() = Method::OPTIONS;
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    let mut response = next.run(request).await;
+    let Ok(own) = routes.oneshot(copy).await;
+    if own.status().is_success() {
+        *response.status_mut() = own.status();
+        response.headers_mut().extend(own.headers().clone());
+    }
+    response
 }

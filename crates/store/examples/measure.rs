@@ -244,7 +244,7 @@ fn song(number: u32, size: u32) -> Song {
         ..testing::description(&title, &format!("Author number {}", number % 1_000))
     };
     let mut song = testing::ready(description, 10_000_000);
-    song.source.sha256 = format!("{number:064}");
+    song.source.sha256 = Some(format!("{number:064}"));
     if let Some(revision) = &mut song.revision {
         // As many variants as a lossless source has.
         revision.variants = vec![revision.variants[0].clone(); 3];

@@ -1,9 +1,10 @@
 //! Where songs and their bytes are kept: the guarantees, apart from who gives them.
 //!
-//! A [`Store`] holds two things. **Songs** are small records, changed one at a time, each change
+//! A [`Store`] holds four things. **Songs** are small records, changed one at a time, each change
 //! conditional on what the record said before. **Chunks** are immutable byte strings under a
-//! [`ChunkKey`], written once and removed by range. There are no transactions across records; the
-//! order of writes makes every crash harmless:
+//! [`ChunkKey`], written once and removed by range. **Uploads** are songs to be, whose parts come in as
+//! chunks; **claims** are what requests with an `Idempotency-Key` leave. There are no transactions
+//! across records; the order of writes makes every crash harmless:
 //!
 //! - chunks are written before the commit that makes them reachable, under the id of an attempt
 //!   that the song's record names from before the first of them until after the last;
@@ -12,6 +13,7 @@
 //!
 //! Every backend passes the claims of `tests/contract`.
 
+mod claim;
 mod error;
 mod key;
 mod mongodb;
@@ -20,16 +22,19 @@ mod query;
 mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod upload;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use music::{Attempt, Description, Retired, Revision, RevisionId, Song, SongId, Timestamp};
+use music::{Attempt, Description, Retired, Revision, RevisionId, Song, SongId, Source, Timestamp};
 
+pub use claim::{Claim, Claimed, Claims};
 pub use error::{Error, Result};
 pub use key::{CHUNK_LIMIT, ChunkGroup, ChunkKey};
 pub use query::{Cursor, Page, Query};
+pub use upload::{Upload, Uploads};
 
 /// The records of songs.
 ///
@@ -66,6 +71,22 @@ pub trait Songs: Send + Sync {
         version: u64,
         description: &Description,
     ) -> Result<Option<Song>>;
+
+    /// Tells what a song's file turned out to be and what it is called by its tags, if its version
+    /// still is `version`. Nothing stands in for anything any more: [`Song::stand_in`] is gone.
+    ///
+    /// Returns whether it was so.
+    async fn identify(
+        &self,
+        id: SongId,
+        version: u64,
+        source: &Source,
+        description: &Description,
+    ) -> Result<bool>;
+
+    /// Songs made of the file with this SHA-256, whatever their status, newest first, at most
+    /// `limit`.
+    async fn made_of(&self, sha256: &str, limit: usize) -> Result<Vec<Song>>;
 
     /// Removes a song. From then on no reader sees it. Returns whether it was there.
     ///
@@ -128,6 +149,13 @@ pub trait Chunks: Send + Sync {
     /// [`Error::TooLarge`] above [`CHUNK_LIMIT`]; nothing is written.
     async fn put(&self, key: &ChunkKey, bytes: Bytes) -> Result<()>;
 
+    /// Writes a chunk unless there is one with its key, which then stays as it is. Of several that
+    /// are written at once exactly one is. Returns whether this one was.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] above [`CHUNK_LIMIT`]; nothing is written.
+    async fn put_new(&self, key: &ChunkKey, bytes: Bytes) -> Result<bool>;
+
     /// The bytes of a chunk, in one read of the backend.
     async fn read(&self, key: &ChunkKey) -> Result<Option<Bytes>>;
 
@@ -151,9 +179,9 @@ pub trait Chunks: Send + Sync {
 }
 
 /// All that Segue keeps.
-pub trait Store: Songs + Chunks {}
+pub trait Store: Songs + Chunks + Uploads + Claims {}
 
-impl<S: Songs + Chunks> Store for S {}
+impl<S: Songs + Chunks + Uploads + Claims> Store for S {}
 
 /// What this program writes as `schema` into everything it keeps. It refuses what has a higher one.
 const SCHEMA: i32 = 1;

@@ -6,9 +6,11 @@
 //! read, since every change states its condition and is itself acknowledged by a majority.
 
 mod chunks;
+mod claims;
 mod document;
 mod lists;
 mod songs;
+mod uploads;
 
 use std::{future::Future, time::Duration};
 
@@ -45,6 +47,9 @@ const POOL: u32 = 8;
 /// The database unless the URL names one.
 const DATABASE: &str = "segue";
 
+/// What a server says of a document whose key another has.
+const DUPLICATE_KEY: i32 = 11_000;
+
 /// A database of a MongoDB server or cluster.
 pub(crate) struct MongoDb {
     address: ConnectionString,
@@ -56,6 +61,8 @@ struct Collections {
     database: Database,
     songs: Collection<RawDocumentBuf>,
     chunks: Collection<RawDocumentBuf>,
+    uploads: Collection<Document>,
+    claims: Collection<Document>,
 }
 
 impl MongoDb {
@@ -104,6 +111,8 @@ async fn connect(address: ConnectionString) -> mongodb::error::Result<Collection
     Ok(Collections {
         songs: database.collection("musics"),
         chunks: database.collection("chunks"),
+        uploads: database.collection("uploads"),
+        claims: database.collection("claims"),
         database,
     })
 }

@@ -4,8 +4,10 @@
 //! the same time, and shrinks only by `VACUUM`.
 
 mod chunks;
+mod claims;
 mod search;
 mod songs;
+mod uploads;
 
 use std::{
     path::{Path, PathBuf},
@@ -30,7 +32,7 @@ const READERS: usize = 4;
 const PAGE_BYTES: u32 = 16_384;
 
 /// What makes a file of version `n` one of version `n + 1`. The version is in `user_version`.
-const MIGRATIONS: [&str; 1] = [include_str!("sqlite/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("sqlite/1.sql"), include_str!("sqlite/2.sql")];
 
 /// A file.
 pub(crate) struct Sqlite {

@@ -19,6 +19,8 @@ pub struct Config {
     pub ingest_concurrency: usize,
     /// How many songs may wait for that; 64 by default. `INGEST_QUEUE`
     pub queue_length: usize,
+    /// How long an upload waits for its next part; a day by default. `UPLOAD_EXPIRY_SECONDS`
+    pub upload_expiry: Duration,
 }
 
 impl Config {
@@ -31,6 +33,7 @@ impl Config {
             ingest: ingest_config(lookup)?,
             ingest_concurrency: lookup.parse("INGEST_CONCURRENCY", "a number", 2)?.max(1),
             queue_length: lookup.parse("INGEST_QUEUE", "a number", 64)?,
+            upload_expiry: lookup.seconds("UPLOAD_EXPIRY_SECONDS", Duration::from_hours(24))?,
         })
     }
 
@@ -38,6 +41,11 @@ impl Config {
     pub(crate) fn request_limit(&self) -> u64 {
         let limit = self.ingest.max_upload_bytes;
         self.http.request_limit.map_or(limit, |request| request.min(limit))
+    }
+
+    /// How many bytes one part of an upload may have: what a chunk may, and a request.
+    pub(crate) fn part_limit(&self) -> u64 {
+        (store::CHUNK_LIMIT as u64).min(self.request_limit())
     }
 
     /// How long a song may take that is answered with 201, where something waits with a deadline.

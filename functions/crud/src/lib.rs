@@ -1,20 +1,26 @@
-//! Manages songs and makes them playable: the routes under `/songs`, and the jobs behind them.
+//! Manages songs and makes them playable: the routes under `/songs` and `/uploads`, and the jobs
+//! behind them.
 
+mod claim;
 mod config;
+mod given;
 mod routes;
 mod song_json;
+mod uploads;
 mod worker;
 
 use std::sync::Arc;
 
 use axum::{
-    Router,
-    routing::{get, post},
+    Router, middleware,
+    routing::{get, head, post},
 };
 use ingest::Ingest;
 use service::Dispatch;
 use store::Store;
 use tokio::sync::Semaphore;
+
+use uploads::Uploads;
 
 pub use config::Config;
 pub use worker::Worker;
@@ -24,6 +30,7 @@ pub use worker::Worker;
 pub struct Crud {
     store: Arc<dyn Store>,
     ingest: Ingest,
+    uploads: Uploads,
     /// Who performs what is answered with 202.
     dispatch: Arc<dyn Dispatch>,
     /// How many songs are encoded at a time in this process, whoever waits for them.
@@ -41,20 +48,34 @@ impl Crud {
     ) -> Result<(Self, Arc<Worker>), ingest::Error> {
         let ingest = Ingest::new(Arc::clone(&store), config.ingest.clone())?;
         let encoding = Arc::new(Semaphore::new(config.ingest_concurrency));
-        let worker = Arc::new(Worker::new(ingest.clone(), Arc::clone(&encoding)));
+        let uploads = Uploads::new(Arc::clone(&store), ingest.clone());
+        let worker = Arc::new(Worker::new(ingest.clone(), uploads.clone(), Arc::clone(&encoding)));
         let dispatch = service::dispatch(worker.clone(), config.queue_length, &config.http);
+        worker.hand_over_to(Arc::clone(&dispatch));
         let receiving = Arc::new(Semaphore::new(config.ingest_concurrency + config.queue_length));
         let config = Arc::new(config);
-        Ok((Self { store, ingest, dispatch, encoding, receiving, config }, worker))
+        Ok((Self { store, ingest, uploads, dispatch, encoding, receiving, config }, worker))
     }
 }
 
-/// The routes under `/songs`.
+/// The routes under `/songs` and `/uploads`.
 pub fn router(crud: Crud) -> Router {
+    let uploads = Router::new()
+        .route("/uploads", post(routes::create_upload).options(routes::upload_options))
+        .route(
+            "/uploads/{id}",
+            head(routes::show_upload)
+                .patch(routes::append)
+                .delete(routes::terminate)
+                .post(routes::overridden)
+                .options(routes::upload_options),
+        )
+        .layer(middleware::from_fn(routes::resumable));
     Router::new()
         .route("/songs", get(routes::list).post(routes::add))
         .route("/songs/{id}", get(routes::show).patch(routes::describe).delete(routes::remove))
         .route("/songs/{id}/original", get(routes::original))
         .route("/songs/{id}/ingest", post(routes::ingest_again))
+        .merge(uploads)
         .with_state(crud)
 }

@@ -1,6 +1,6 @@
 //! A song as clients see it.
 
-use music::{Description, Loudness, Song, Source, Status, Timestamp, Variant};
+use music::{Description, Loudness, Media, Song, Source, Status, Timestamp, Variant};
 use serde::Serialize;
 
 /// The JSON of a song: what concerns a client, and where it is played.
@@ -62,6 +62,16 @@ struct LoudnessJson {
 struct SourceJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     filename: Option<&'a str>,
+    #[serde(flatten)]
+    media: Option<MediaJson<'a>>,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
+}
+
+/// What is known once the file has been looked at.
+#[derive(Serialize)]
+struct MediaJson<'a> {
     container: &'a str,
     codec: &'a str,
     sample_rate: u32,
@@ -69,8 +79,6 @@ struct SourceJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     bits: Option<u8>,
     bitrate: u64,
-    bytes: u64,
-    sha256: &'a str,
 }
 
 impl<'a> SongJson<'a> {
@@ -129,14 +137,22 @@ impl<'a> From<&'a Source> for SourceJson<'a> {
     fn from(source: &'a Source) -> Self {
         Self {
             filename: source.filename.as_deref(),
-            container: &source.container,
-            codec: &source.codec,
-            sample_rate: source.format.sample_rate,
-            channels: source.format.channels,
-            bits: source.bits,
-            bitrate: source.format.bitrate,
+            media: source.media.as_ref().map(MediaJson::from),
             bytes: source.bytes,
-            sha256: &source.sha256,
+            sha256: source.sha256.as_deref(),
+        }
+    }
+}
+
+impl<'a> From<&'a Media> for MediaJson<'a> {
+    fn from(media: &'a Media) -> Self {
+        Self {
+            container: &media.container,
+            codec: &media.codec,
+            sample_rate: media.format.sample_rate,
+            channels: media.format.channels,
+            bits: media.bits,
+            bitrate: media.format.bitrate,
         }
     }
 }

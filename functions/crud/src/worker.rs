@@ -1,14 +1,18 @@
 //! The jobs: making songs playable, and tidying up.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use ingest::Ingest;
-use music::{RevisionId, Song, SongId};
+use jiff::SignedDuration;
+use music::{Attempt, RevisionId, Song, SongId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use service::{BoxError, Jobs};
+use service::{BoxError, Dispatch, DispatchError, Jobs, Problem};
+use store::Store;
 use tokio::sync::Semaphore;
+
+use crate::uploads::Uploads;
 
 /// A job: to make the revision that an attempt promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,15 +35,55 @@ impl Job {
     }
 }
 
+/// How long a job may wait before somebody begins it.
+const QUEUE_LEASE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Hands the attempt that `song` has under way to whoever performs jobs, with a lease long enough to
+/// wait for its turn. Returns whether the attempt still stands.
+pub(crate) async fn hand_over(
+    store: &dyn Store,
+    dispatch: &dyn Dispatch,
+    song: &Song,
+    job: Option<Job>,
+) -> service::Result<bool> {
+    let (Some(job), Some(attempt)) = (job, song.attempt.clone()) else {
+        return Ok(false);
+    };
+    let attempt = Attempt { lease_until: music::now() + QUEUE_LEASE, ..attempt };
+    if !store.renew(song.id, &attempt).await? {
+        return Ok(false);
+    }
+    dispatch.submit(job.to_value()).await.map(|()| true).map_err(|error| match error {
+        DispatchError::Full => Problem::unavailable("too many songs are waiting"),
+        DispatchError::Platform(error) => {
+            tracing::error!(error, "job not taken");
+            Problem::unavailable("the platform did not take the job")
+        }
+    })
+}
+
 /// Performs the jobs of `crud`.
 pub struct Worker {
     ingest: Ingest,
+    uploads: Uploads,
     encoding: Arc<Semaphore>,
+    /// Whoever performs jobs in turn: this worker, or one in a process of its own.
+    dispatch: OnceLock<Arc<dyn Dispatch>>,
 }
 
 impl Worker {
     /// Sweeps until all there is was looked at: `crud sweep`.
+    ///
+    /// The songs of uploads that a crash left complete are made here and now: no process stays to
+    /// hand them to.
     pub async fn sweep_all(&self) -> Result<(), BoxError> {
+        for upload in self.uploads.complete().await? {
+            let (_, job) = self.uploads.become_song(&upload).await?;
+            if let Some(job) = job {
+                self.perform(job.to_value()).await?;
+            }
+            self.uploads.forget(&upload).await?;
+        }
         loop {
             let swept = self.ingest.sweep(music::now()).await?;
             tracing::info!(?swept, "swept");
@@ -49,8 +93,26 @@ impl Worker {
         }
     }
 
-    pub(crate) fn new(ingest: Ingest, encoding: Arc<Semaphore>) -> Self {
-        Self { ingest, encoding }
+    pub(crate) fn new(ingest: Ingest, uploads: Uploads, encoding: Arc<Semaphore>) -> Self {
+        Self { ingest, uploads, encoding, dispatch: OnceLock::new() }
+    }
+
+    /// Says who performs the jobs that a sweep finds.
+    pub(crate) fn hand_over_to(&self, dispatch: Arc<dyn Dispatch>) {
+        // Once is enough: there is one for the process.
+        let _ = self.dispatch.set(dispatch);
+    }
+
+    /// Makes songs of the uploads that a crash left complete.
+    async fn finish_uploads(&self) -> Result<(), BoxError> {
+        let Some(dispatch) = self.dispatch.get() else { return Ok(()) };
+        for upload in self.uploads.complete().await? {
+            // One that is not taken now waits for the next sweep.
+            if let Err(problem) = self.uploads.finish(dispatch.as_ref(), &upload).await {
+                tracing::warn!(?problem, upload = %upload.id, "a complete upload has to wait");
+            }
+        }
+        Ok(())
     }
 }
 
@@ -73,6 +135,8 @@ impl Jobs for Worker {
     }
 
     async fn sweep(&self) -> Result<(), BoxError> {
+        // Before the attempts of their songs are ended for waiting too long.
+        self.finish_uploads().await?;
         let swept = self.ingest.sweep(music::now()).await?;
         tracing::info!(?swept, "swept");
         Ok(())

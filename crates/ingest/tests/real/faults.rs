@@ -11,8 +11,13 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use ingest::{Error, Ingest, Outcome, testing::Files};
-use music::{Attempt, Description, Retired, Revision, RevisionId, Song, SongId, Status, Timestamp};
-use store::{ChunkGroup, ChunkKey, Chunks, Cursor, Page, Query, Result, Songs, Store};
+use music::{
+    Attempt, Description, Retired, Revision, RevisionId, Song, SongId, Source, Status, Timestamp,
+};
+use store::{
+    ChunkGroup, ChunkKey, Chunks, Claim, Claimed, Claims, Cursor, Page, Query, Result, Songs,
+    Store, Upload, Uploads,
+};
 
 use crate::house::House;
 
@@ -57,6 +62,18 @@ impl Songs for Fragile {
     ) -> Result<Option<Song>> {
         self.there()?.describe(id, version, description).await
     }
+    async fn identify(
+        &self,
+        id: SongId,
+        version: u64,
+        source: &Source,
+        description: &Description,
+    ) -> Result<bool> {
+        self.there()?.identify(id, version, source, description).await
+    }
+    async fn made_of(&self, sha256: &str, limit: usize) -> Result<Vec<Song>> {
+        self.there()?.made_of(sha256, limit).await
+    }
     async fn remove(&self, id: SongId) -> Result<bool> {
         self.there()?.remove(id).await
     }
@@ -100,6 +117,9 @@ impl Chunks for Fragile {
         }
         self.there()?.put(key, bytes).await
     }
+    async fn put_new(&self, key: &ChunkKey, bytes: Bytes) -> Result<bool> {
+        self.there()?.put_new(key, bytes).await
+    }
     async fn read(&self, key: &ChunkKey) -> Result<Option<Bytes>> {
         self.there()?.read(key).await
     }
@@ -118,6 +138,47 @@ impl Chunks for Fragile {
         limit: usize,
     ) -> Result<Vec<(SongId, ChunkGroup)>> {
         self.there()?.groups(after, limit).await
+    }
+}
+
+#[async_trait]
+impl Uploads for Fragile {
+    async fn insert_upload(&self, upload: &Upload) -> Result<()> {
+        self.there()?.insert_upload(upload).await
+    }
+    async fn get_upload(&self, id: SongId) -> Result<Option<Upload>> {
+        self.there()?.get_upload(id).await
+    }
+    async fn advance_upload(
+        &self,
+        id: SongId,
+        from: u64,
+        to: u64,
+        expires_at: Timestamp,
+    ) -> Result<bool> {
+        self.there()?.advance_upload(id, from, to, expires_at).await
+    }
+    async fn remove_upload(&self, id: SongId, expires_at: Timestamp) -> Result<bool> {
+        self.there()?.remove_upload(id, expires_at).await
+    }
+    async fn list_uploads(&self, after: Option<SongId>, limit: usize) -> Result<Vec<Upload>> {
+        self.there()?.list_uploads(after, limit).await
+    }
+}
+
+#[async_trait]
+impl Claims for Fragile {
+    async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed> {
+        self.there()?.claim(claim, now).await
+    }
+    async fn hold(&self, claim: &Claim) -> Result<bool> {
+        self.there()?.hold(claim).await
+    }
+    async fn release(&self, claim: &Claim) -> Result<()> {
+        self.there()?.release(claim).await
+    }
+    async fn forget_claims(&self, now: Timestamp) -> Result<u64> {
+        self.there()?.forget_claims(now).await
     }
 }
 

@@ -56,7 +56,8 @@ fn make(files: &Files, name: &str, encode: &[&str]) -> PathBuf {
 
 /// Holds what a player hears against what the file decodes to.
 pub(crate) async fn assert_heard(house: &House, song: &Song, path: &Path) {
-    let (format, revision) = (song.source.format, song.revision.as_ref().unwrap());
+    let (format, revision) =
+        (song.source.media.as_ref().unwrap().format, song.revision.as_ref().unwrap());
     let rate = output_rate(format.sample_rate);
     let timeline = &revision.variants[0].timeline;
     assert_eq!(timeline.timescale, rate);
@@ -95,18 +96,18 @@ async fn every_format_is_heard_as_it_decodes_to_the_sample() {
         let path = make(&files, name, encode);
         let song = house.ingest(&path).await.unwrap();
         assert_eq!(song.status, Status::Ready);
-        let source = &song.source;
+        let (source, media) = (&song.source, song.source.media.as_ref().unwrap());
         assert_eq!(
-            (source.container.as_str(), source.codec.as_str()),
+            (media.container.as_str(), media.codec.as_str()),
             (*container, *codec),
             "{name}"
         );
         assert_eq!(
-            (source.format.sample_rate, source.format.channels),
+            (media.format.sample_rate, media.format.channels),
             (*sample_rate, *channels),
             "{name}"
         );
-        assert_eq!((source.bits, source.format.lossless), (*bits, *lossless), "{name}");
+        assert_eq!((media.bits, media.format.lossless), (*bits, *lossless), "{name}");
         assert_eq!(source.bytes, path.metadata().unwrap().len());
         assert_heard(&house, &song, &path).await;
     }
@@ -188,7 +189,11 @@ async fn tags_describe_the_song_and_its_cover_is_not_sound() {
         });
         assert_eq!(description, expected, "{}", path.display());
         // The picture weighs more than a second of sound does.
-        assert!(song.source.format.bitrate < 1_500_000, "{:?}", song.source.format);
+        assert!(
+            song.source.media.as_ref().unwrap().format.bitrate < 1_500_000,
+            "{:?}",
+            song.source.media.as_ref().unwrap().format
+        );
         assert_heard(&house, &song, &path).await;
     }
 }
@@ -225,7 +230,7 @@ async fn a_tag_in_front_of_a_flac_is_skipped() {
     let tagged = tag.chain(std::fs::read(&flac).unwrap()).collect::<Vec<_>>();
     let path = files.write("tagged.flac", tagged);
     let song = house.ingest(&path).await.unwrap();
-    assert_eq!(song.source.container, "flac");
+    assert_eq!(song.source.media.as_ref().unwrap().container, "flac");
     assert_heard(&house, &song, &path).await;
 }
 

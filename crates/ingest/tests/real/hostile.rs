@@ -102,7 +102,7 @@ async fn a_video_is_refused_without_sound_and_taken_for_its_sound() {
     let sound = ["-f", "lavfi", "-i", "sine=d=2", "-c:v", "mpeg4", "-c:a", "aac"];
     let film = files.make("film.mp4", &[&picture[..], &sound].concat());
     let song = house.ingest(&film).await.unwrap();
-    assert_eq!(song.source.codec, "aac");
+    assert_eq!(song.source.media.as_ref().unwrap().codec, "aac");
     assert!((song.revision.unwrap().seconds() - 2.0).abs() < 0.1);
 }
 

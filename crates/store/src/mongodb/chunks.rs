@@ -9,7 +9,7 @@ use mongodb::{
 };
 use music::SongId;
 
-use super::{MongoDb, READ_LIMIT, WRITE_LIMIT, code, document, within};
+use super::{DUPLICATE_KEY, MongoDb, READ_LIMIT, WRITE_LIMIT, code, document, within};
 use crate::{
     CHUNK_LIMIT, ChunkGroup, ChunkKey, Chunks, Error, Result,
     key::{KeyRange, group_of, offset_of},
@@ -75,6 +75,22 @@ impl Chunks for MongoDb {
         Ok(())
     }
 
+    async fn put_new(&self, key: &ChunkKey, bytes: Bytes) -> Result<bool> {
+        if bytes.len() > CHUNK_LIMIT {
+            return Err(Error::TooLarge(bytes.len()));
+        }
+        self.prepare().await?;
+        let document = document::of_chunk(key, &bytes);
+        within(WRITE_LIMIT, async {
+            match self.collections().await?.chunks.insert_one(&document).await {
+                Ok(_) => Ok(true),
+                Err(error) if code(&error) == Some(DUPLICATE_KEY) => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
     async fn read(&self, key: &ChunkKey) -> Result<Option<Bytes>> {
         let found = self.first(doc! { "_id": key.to_string() }, None).await?;
         found.map_or(Ok(None), |document| bytes_of(&document))
@@ -130,8 +146,6 @@ impl Chunks for MongoDb {
         Ok(groups)
     }
 }
-
-const DUPLICATE_KEY: i32 = 11_000;
 
 fn first_document(reply: &[u8]) -> mongodb::bson::error::Result<Option<&RawDocument>> {
     let batch = RawDocument::from_bytes(reply)?.get_document("cursor")?.get_array("firstBatch")?;

@@ -4,11 +4,12 @@
 //! is searched and sorted by: `prefixes` and `album_position`.
 
 use mongodb::bson::{
-    Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, cstr, deserialize_from_slice, doc,
-    rawdoc, serialize_to_bson, serialize_to_document, spec::BinarySubtype,
+    Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, cstr, deserialize_from_document,
+    deserialize_from_slice, doc, rawdoc, serialize_to_bson, serialize_to_document,
+    spec::BinarySubtype,
 };
-use music::{Description, Song};
-use serde::Serialize;
+use music::{Description, Song, Source};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{ChunkKey, Error, Result, SCHEMA, query::prefixes};
 
@@ -22,6 +23,26 @@ pub(super) fn of_song(song: &Song) -> Result<RawDocumentBuf> {
     document.extend(fields);
     document.extend(found_by(&song.description));
     RawDocumentBuf::try_from(&document).map_err(Error::backend)
+}
+
+/// The update that tells what a song's file is, and gives it another description.
+pub(super) fn identifying(
+    source: &Source,
+    description: &Description,
+    changed: Document,
+) -> Result<Document> {
+    let mut changed = changed;
+    changed.insert("source", serialize_to_bson(source).map_err(Error::backend)?);
+    let mut update = describing(description, changed)?;
+    match update.get_document_mut("$unset") {
+        Ok(unset) => {
+            unset.insert("stand_in", "");
+        }
+        Err(_) => {
+            update.insert("$unset", doc! { "stand_in": "" });
+        }
+    }
+    Ok(update)
 }
 
 /// The update that gives a song another description.
@@ -65,6 +86,28 @@ pub(super) fn song(document: &RawDocument) -> Result<Option<Song>> {
         }
     }
     deserialize_from_slice(fields.as_bytes()).map(Some).map_err(Error::backend)
+}
+
+/// A record as a document: its JSON, with `schema`.
+pub(super) fn of_record(record: &impl Serialize) -> Result<Document> {
+    let mut document = serialize_to_document(record).map_err(Error::backend)?;
+    if let Some(id) = document.remove("id") {
+        document.insert("_id", id);
+    }
+    document.insert("schema", SCHEMA);
+    Ok(document)
+}
+
+/// The record of a document; nothing where it is none of ours.
+pub(super) fn record<T: DeserializeOwned>(mut document: Document) -> Result<Option<T>> {
+    let raw = RawDocumentBuf::try_from(&document).map_err(Error::backend)?;
+    if !is_ours(&raw)? {
+        return Ok(None);
+    }
+    if let Some(id) = document.get("_id").cloned() {
+        document.insert("id", id);
+    }
+    deserialize_from_document(document).map(Some).map_err(Error::backend)
 }
 
 pub(super) fn of_chunk(key: &ChunkKey, bytes: &[u8]) -> RawDocumentBuf {

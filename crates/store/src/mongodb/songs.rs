@@ -6,7 +6,8 @@ use mongodb::{
     options::{ReturnDocument, UpdateModifications},
 };
 use music::{
-    Attempt, Description, Retired, Revision, RevisionId, Song, SongId, Status, Timestamp, now,
+    Attempt, Description, Retired, Revision, RevisionId, Song, SongId, Source, Status, Timestamp,
+    now,
 };
 
 use super::{
@@ -90,6 +91,24 @@ impl Songs for MongoDb {
             return Ok(None);
         };
         document::song(&changed)
+    }
+
+    async fn identify(
+        &self,
+        id: SongId,
+        version: u64,
+        source: &Source,
+        description: &Description,
+    ) -> Result<bool> {
+        let Ok(version) = i64::try_from(version) else { return Ok(false) };
+        let changed = doc! { "updated_at": now().as_millisecond() };
+        let update = document::identifying(source, description, changed)?;
+        self.change(id, doc! { "version": version }, update).await
+    }
+
+    async fn made_of(&self, sha256: &str, limit: usize) -> Result<Vec<Song>> {
+        let filter = doc! { "source.sha256": sha256 };
+        self.find(Find { filter, sort: Some(doc! { "_id": -1 }), along: None, limit }).await
     }
 
     async fn remove(&self, id: SongId) -> Result<bool> {

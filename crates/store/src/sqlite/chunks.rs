@@ -52,6 +52,20 @@ impl Chunks for Sqlite {
         .await
     }
 
+    async fn put_new(&self, key: &ChunkKey, bytes: Bytes) -> Result<bool> {
+        if bytes.len() > CHUNK_LIMIT {
+            return Err(Error::TooLarge(bytes.len()));
+        }
+        let key = key.to_string();
+        self.write(Durability::WithNext, move |transaction| {
+            let mut put = transaction.prepare_cached(
+                "INSERT INTO chunks (key, schema, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO NOTHING",
+            )?;
+            Ok(put.execute(params![key, SCHEMA, &bytes[..]])? == 1)
+        })
+        .await
+    }
+
     async fn read(&self, key: &ChunkKey) -> Result<Option<Bytes>> {
         let key = key.to_string();
         self.read(move |transaction| {

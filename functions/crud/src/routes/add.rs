@@ -14,16 +14,16 @@ use axum::{
     response::Response,
 };
 use ingest::{Error, Outcome, Probe, Rejection, Spool};
-use jiff::SignedDuration;
-use music::{Attempt, Patch, Song, SongId};
+use music::{Patch, Song, SongId, Status};
 use serde::Deserialize;
-use service::{DispatchError, Problem, Result};
+use service::{Problem, Result};
 
 use super::{no_such_song, parse_id};
-use crate::{Crud, worker::Job};
-
-/// How long a job may wait before somebody begins it.
-const QUEUE_LEASE: SignedDuration = SignedDuration::from_hours(1);
+use crate::{
+    Crud,
+    claim::{self, Held},
+    worker::{Job, hand_over},
+};
 
 /// Where a gateway waits for the answer, what is estimated to take longer is not waited for.
 const SYNCHRONOUS_ESTIMATE: Duration = Duration::from_secs(15);
@@ -43,15 +43,21 @@ pub(crate) async fn add(
     let _place = Arc::clone(&crud.receiving).try_acquire_owned().map_err(busy)?;
     let (spool, given) =
         body::receive(&crud.ingest, crud.config.request_limit(), &headers, query, body).await?;
+    let held = match claim::take(&crud, &headers, &spool, &given).await? {
+        claim::Taken::Unasked => None,
+        claim::Taken::Ours(held) => Some(held),
+        claim::Taken::Answered(id) => return repeated(&crud, id).await,
+    };
     let probe = crud.ingest.probe(&spool).await.map_err(problem)?;
     let description = described(&probe, given.patch)?;
 
     let limit = crud.config.synchronous_limit();
     let too_long = limit.is_some() && crud.ingest.estimate(&probe) > SYNCHRONOUS_ESTIMATE;
     let asynchronous = too_long || prefers_async(&headers);
+    let id = held.as_ref().map_or_else(SongId::new, Held::song);
     let song = crud
         .ingest
-        .add(&spool, &probe, description, given.filename.as_deref())
+        .add_as(id, &spool, &probe, description, given.filename.as_deref())
         .await
         .map_err(problem)?;
     let lossless = given.lossless;
@@ -63,11 +69,23 @@ pub(crate) async fn add(
     if ready.is_none() {
         crud.hand_over(&song, lossless).await?;
     }
+    if let Some(held) = held
+        && !held.settle().await?
+    {
+        return Err(removed());
+    }
     unfinished.song = None;
     match ready {
         Some(song) => crud.answer_located(StatusCode::CREATED, &song),
         None => crud.answer_located(StatusCode::ACCEPTED, &song),
     }
+}
+
+/// The answer to a request that was answered before: the song as it now is.
+async fn repeated(crud: &Crud, id: SongId) -> Result<Response> {
+    let song = crud.store.get(id).await?.ok_or_else(no_such_song)?;
+    let made = song.status == Status::Ready;
+    crud.answer_located(if made { StatusCode::CREATED } else { StatusCode::ACCEPTED }, &song)
 }
 
 /// How `POST /songs/{id}/ingest` may be asked.
@@ -140,23 +158,11 @@ fn prefers_async(headers: &HeaderMap) -> bool {
 }
 
 impl Crud {
-    /// Hands the attempt that `song` has under way to whoever performs jobs, with a lease long
-    /// enough to wait for its turn.
+    /// Hands the attempt that `song` has under way to whoever performs jobs.
     async fn hand_over(&self, song: &Song, lossless: Option<bool>) -> Result<()> {
-        let (Some(job), Some(attempt)) = (Job::of(song, lossless), song.attempt.clone()) else {
-            return Err(no_such_song());
-        };
-        let attempt = Attempt { lease_until: music::now() + QUEUE_LEASE, ..attempt };
-        if !self.store.renew(song.id, &attempt).await? {
-            return Err(removed());
-        }
-        self.dispatch.submit(job.to_value()).await.map_err(|error| match error {
-            DispatchError::Full => Problem::unavailable("too many songs are waiting"),
-            DispatchError::Platform(error) => {
-                tracing::error!(error, "job not taken");
-                Problem::unavailable("the platform did not take the job")
-            }
-        })
+        let job = Job::of(song, lossless);
+        let stands = hand_over(self.store.as_ref(), self.dispatch.as_ref(), song, job).await?;
+        if stands { Ok(()) } else { Err(removed()) }
     }
 }
 
@@ -179,7 +185,7 @@ impl Drop for Unfinished<'_> {
 }
 
 /// What the client hears of an ingest that did not happen.
-fn problem(error: Error) -> Problem {
+pub(crate) fn problem(error: Error) -> Problem {
     match error {
         Error::Rejected(rejection) => {
             let detail = rejection.to_string();

@@ -27,15 +27,19 @@ pub(crate) struct ListQuery {
     q: Option<String>,
     album: Option<String>,
     status: Option<Status>,
+    sha256: Option<String>,
 }
 
-/// `GET /songs?limit=&cursor=&q=&album=&status=`: a JSON array, and a `Link` to the next page while
-/// there is one (RFC 8288).
+/// `GET /songs?limit=&cursor=&q=&album=&status=&sha256=`: a JSON array, and a `Link` to the next page
+/// while there is one (RFC 8288). The songs of one file come without one.
 pub(crate) async fn list(
     State(crud): State<Crud>,
     query: std::result::Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response> {
     let Query(asked) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    if let Some(sha256) = &asked.sha256 {
+        return made_of(&crud, &asked, sha256).await;
+    }
     let words = asked.q.as_deref().map(query_words);
     let after = asked.cursor.as_deref().map(parse_cursor).transpose()?;
     let limit = asked.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
@@ -80,6 +84,23 @@ pub(crate) async fn list(
     body.push(']');
     let link = next.map(|cursor| next_link(&crud, &asked, limit, cursor));
     Ok(page(body, link))
+}
+
+/// The songs that were made of the file with this hash.
+async fn made_of(crud: &Crud, asked: &ListQuery, sha256: &str) -> Result<Response> {
+    if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Problem::bad_request("sha256 must be 64 hexadecimal digits"));
+    }
+    if asked.q.is_some() || asked.album.is_some() || asked.cursor.is_some() {
+        return Err(Problem::bad_request("sha256 goes with status and limit only"));
+    }
+    let status = asked.status.unwrap_or(Status::Ready);
+    let mut songs = crud.store.made_of(&sha256.to_ascii_lowercase(), MAX_LIMIT).await?;
+    songs.retain(|song| song.status == status);
+    songs.truncate(asked.limit.unwrap_or(DEFAULT_LIMIT));
+    let base_path = crud.config.http.base_path();
+    let songs: Vec<_> = songs.iter().map(|song| SongJson::new(song, base_path)).collect();
+    Ok(page(serde_json::to_string(&songs).map_err(Problem::internal)?, None))
 }
 
 fn page(body: String, link: Option<String>) -> Response {

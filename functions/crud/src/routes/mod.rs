@@ -4,6 +4,7 @@ mod add;
 mod list;
 mod original;
 mod song;
+mod uploads;
 
 use axum::{
     Json,
@@ -14,10 +15,14 @@ use headers::{ETag, HeaderMapExt};
 use music::{Song, SongId};
 use service::{Problem, Result};
 
-pub(crate) use add::{add, ingest_again};
+pub(crate) use add::{add, ingest_again, problem};
 pub(crate) use list::list;
 pub(crate) use original::original;
 pub(crate) use song::{describe, remove, show};
+pub(crate) use uploads::{
+    append, create as create_upload, metadata, options as upload_options, overridden, resumable,
+    show as show_upload, terminate,
+};
 
 use crate::{Crud, song_json::SongJson};
 

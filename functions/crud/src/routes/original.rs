@@ -29,7 +29,9 @@ pub(crate) async fn original(
     let id = parse_id(&id)?;
     let song = crud.store.get(id).await?.ok_or_else(no_such_song)?;
     let length = song.source.bytes;
-    let etag: ETag = format!("\"{}\"", song.source.sha256).parse().map_err(|_| no_such_song())?;
+    // Not hashed yet: what came in by parts is of its song alone, and stays as it is.
+    let tag = song.source.sha256.clone().unwrap_or_else(|| id.to_string());
+    let etag: ETag = format!("\"{tag}\"").parse().map_err(|_| no_such_song())?;
     let mut selection = conditional::select(&request, &etag, length);
     if let Some(limit) = crud.config.http.response_limit {
         selection = match selection {
@@ -61,7 +63,8 @@ pub(crate) async fn original(
         })?),
         None => None,
     };
-    let content_type = content_type(&song.source.container);
+    let content_type =
+        content_type(song.source.media.as_ref().map_or("", |media| &media.container));
     let cache_control = "private, no-cache";
     Ok(conditional::respond(selection, &etag, length, content_type, cache_control, |range| {
         body(crud.store, id, range, first)

@@ -1,15 +1,17 @@
 //! The function over an empty store, and songs to send to it.
 
+#![allow(dead_code, reason = "no test program needs all of it")]
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use axum::{Router, http::Method};
-use crud::{Config, Crud};
+use crud::{Config, Crud, Worker};
 use serde_json::Value;
 use service::{
-    Lookup,
+    BoxError, Jobs, Lookup,
     testing::{Answer, Call},
 };
 use store::{Store, testing::TestDatabase};
@@ -19,6 +21,7 @@ pub(crate) struct Stage {
     pub(crate) app: Router,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) work_dir: TempDir,
+    worker: Arc<Worker>,
     _database: TestDatabase,
 }
 
@@ -45,9 +48,9 @@ impl Stage {
         let http = config.http.clone();
         let key = http.resolve_key().await.expect("is given by value");
         let store = store::open(database.url()).await.expect("opens");
-        let (crud, _) = Crud::new(Arc::clone(&store), config).expect("starts");
+        let (crud, worker) = Crud::new(Arc::clone(&store), config).expect("starts");
         let app = service::app(crud::router(crud), &http, key.as_deref());
-        Self { app, store, work_dir, _database: database }
+        Self { app, store, work_dir, worker, _database: database }
     }
 
     pub(crate) fn call(&self, method: Method, path: &str) -> Call<'_> {
@@ -56,6 +59,16 @@ impl Stage {
 
     pub(crate) fn get(&self, path: &str) -> Call<'_> {
         Call::get(&self.app, path)
+    }
+
+    /// Tidies up, as happens now and then.
+    pub(crate) async fn sweep(&self) -> Result<(), BoxError> {
+        self.worker.sweep().await
+    }
+
+    /// Whether no song is in the function's hands.
+    pub(crate) fn is_idle(&self) -> bool {
+        at_work(self.work_dir.path()).is_empty()
     }
 
     /// Sends a song as the file itself.
@@ -80,17 +93,20 @@ impl Stage {
             assert_eq!(songs.text(), "[]", "{status}");
         }
         assert_eq!(self.store.groups(None, 10).await.expect("lists"), [], "chunks are left");
-        // A process has one directory here, and a directory in it for each song in its hands.
-        let entries = |path: &Path| -> Vec<PathBuf> {
-            std::fs::read_dir(path)
-                .expect("reads")
-                .map(|entry| entry.expect("reads").path())
-                .collect()
-        };
-        let processes = entries(self.work_dir.path());
-        let songs: Vec<_> = processes.iter().flat_map(|process| entries(process)).collect();
-        assert!(songs.iter().all(|path| path.is_file()), "{songs:?} are left");
+        let songs = at_work(self.work_dir.path());
+        assert!(songs.is_empty(), "{songs:?} are left");
     }
+}
+
+/// The directories of songs that are worked on: each process has one in `work_dir`, and in it one
+/// for each song in its hands.
+fn at_work(work_dir: &Path) -> Vec<PathBuf> {
+    let entries = |path: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(path).expect("reads").map(|entry| entry.expect("reads").path()).collect()
+    };
+    let processes = entries(work_dir);
+    let songs = processes.iter().flat_map(|process| entries(process));
+    songs.filter(|path| !path.is_file()).collect()
 }
 
 /// The layer's ffmpeg, as `make test` builds it, unless `FFMPEG` names another.

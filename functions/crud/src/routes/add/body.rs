@@ -10,11 +10,11 @@ use base64::{
 };
 use futures_util::{Stream, StreamExt, stream};
 use ingest::{Ingest, Spool};
-use music::{Name, Patch};
 use serde_json::{Map, Value};
 use service::{BoxError, Problem, Result};
 
 use super::problem;
+use crate::given::{Given, from_fields};
 
 /// JSON has to be in memory as a whole, twice: larger songs come as the file itself.
 const JSON_LIMIT: usize = 64 * 1024 * 1024;
@@ -24,14 +24,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-
-/// What a request says of a song besides its bytes.
-pub(super) struct Given {
-    pub(super) patch: Patch,
-    pub(super) filename: Option<String>,
-    /// Whether FLAC is made of what is lossless.
-    pub(super) lossless: Option<bool>,
-}
 
 /// Receives a song of either form, of at most `limit` bytes of audio.
 pub(super) async fn receive(
@@ -115,42 +107,9 @@ fn from_json(json: &[u8]) -> Result<(Vec<u8>, Given)> {
     Ok((audio, from_fields(fields)?))
 }
 
-/// Reads what is given by name, in JSON or in a query. An empty text counts as not given.
-fn from_fields(mut fields: Map<String, Value>) -> Result<Given> {
-    fields.retain(|_, value| value.as_str() != Some(""));
-    for name in ["track", "disc", "year"] {
-        if let Some(value) = fields.get_mut(name)
-            && let Some(number) = value.as_str().and_then(|text| text.parse::<u16>().ok())
-        {
-            *value = number.into();
-        }
-    }
-    let filename = match fields.remove("filename") {
-        Some(Value::String(name)) => file_name(&name),
-        _ => None,
-    };
-    let lossless = match fields.remove("lossless") {
-        None | Some(Value::Null) => None,
-        Some(Value::Bool(lossless)) => Some(lossless),
-        Some(Value::String(text)) if text == "true" => Some(true),
-        Some(Value::String(text)) if text == "false" => Some(false),
-        Some(_) => return Err(Problem::bad_request("lossless is neither true nor false")),
-    };
-    let patch = serde_json::from_value(Value::Object(fields))
-        .map_err(|error| Problem::bad_request(format!("not a description of a song: {error}")))?;
-    Ok(Given { patch, filename, lossless })
-}
-
-/// The last component of what may be a path on either kind of system, fit to be shown.
-fn file_name(path: &str) -> Option<String> {
-    let last = path.rsplit(['/', '\\']).next().unwrap_or(path);
-    Name::lossy(last).map(String::from)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use music::Change;
 
     #[test]
     fn base64_is_read_with_and_without_padding_and_line_breaks() {
@@ -172,16 +131,5 @@ mod tests {
         ] {
             assert!(from_json(json.as_bytes()).is_err(), "{json}");
         }
-    }
-
-    #[test]
-    fn numbers_may_come_as_text_and_empty_texts_are_not_given() {
-        let fields = [("track", "3"), ("album", ""), ("filename", "C:\\Music\\..\\a.mp3")];
-        let given = from_fields(
-            fields.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect(),
-        );
-        let given = given.expect("is a description");
-        assert_eq!((given.patch.track, given.patch.album), (Change::Set(3), Change::Keep));
-        assert_eq!(given.filename.as_deref(), Some("a.mp3"));
     }
 }

@@ -1,0 +1,97 @@
+//! Uploads between two requests: which parts are in, and what becomes of one that is complete.
+//!
+//! A part is in once its chunk is: chunks are only ever written where none is, so of several parts
+//! that come for one offset exactly one is kept, whole. The offset in the upload's record follows.
+//! Where a crash kept it from doing so, whoever looks at the upload next makes up for it.
+
+use std::sync::Arc;
+
+use ingest::Ingest;
+use music::{Song, SongId, Timestamp};
+use service::{Dispatch, Result};
+use store::{ChunkKey, Store, Upload};
+
+use crate::{
+    routes::metadata,
+    worker::{Job, hand_over},
+};
+
+/// How many uploads are asked for at a time.
+const PAGE: usize = 100;
+
+/// The uploads of a store.
+#[derive(Clone)]
+pub(crate) struct Uploads {
+    store: Arc<dyn Store>,
+    ingest: Ingest,
+}
+
+impl Uploads {
+    pub(crate) fn new(store: Arc<dyn Store>, ingest: Ingest) -> Self {
+        Self { store, ingest }
+    }
+
+    /// An upload, with the offset that its parts give it.
+    pub(crate) async fn find(&self, id: SongId) -> store::Result<Option<Upload>> {
+        let Some(mut upload) = self.store.get_upload(id).await? else { return Ok(None) };
+        while upload.offset < upload.length
+            && let Some(part) = self.store.read(&ChunkKey::original(id, upload.offset)).await?
+            && !part.is_empty()
+        {
+            let to = upload.offset + part.len() as u64;
+            // Not moved: somebody else moved it, or the upload is gone.
+            if !self.store.advance_upload(id, upload.offset, to, upload.expires_at).await? {
+                let Some(present) = self.store.get_upload(id).await? else { return Ok(None) };
+                upload = present;
+                continue;
+            }
+            upload.offset = to;
+        }
+        Ok(Some(upload))
+    }
+
+    /// Uploads whose parts are all in.
+    pub(crate) async fn complete(&self) -> store::Result<Vec<Upload>> {
+        let (mut complete, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.store.list_uploads(after, PAGE).await?;
+            for upload in &page {
+                let found = self.find(upload.id).await?;
+                complete.extend(found.filter(|upload| upload.offset == upload.length));
+            }
+            after = page.last().map(|upload| upload.id);
+            if page.len() < PAGE {
+                return Ok(complete);
+            }
+        }
+    }
+
+    /// Makes a complete upload a song that is about to be ingested. Harmless to repeat: the upload's
+    /// record goes last.
+    pub(crate) async fn finish(&self, dispatch: &dyn Dispatch, upload: &Upload) -> Result<()> {
+        let (song, job) = self.become_song(upload).await?;
+        // Where its attempt does not stand any more there is nothing left to hand over.
+        hand_over(self.store.as_ref(), dispatch, &song, job).await?;
+        Ok(self.forget(upload).await?)
+    }
+
+    /// The song of a complete upload, and the job that makes it playable.
+    pub(crate) async fn become_song(&self, upload: &Upload) -> store::Result<(Song, Option<Job>)> {
+        // Was read when the upload was made.
+        let given = metadata::parse(&upload.metadata).unwrap_or_default();
+        let filename = given.filename.as_deref();
+        match self.ingest.add_uploaded(upload, given.patch, filename).await {
+            Ok(song) => {
+                let job = Job::of(&song, given.lossless);
+                Ok((song, job))
+            }
+            Err(ingest::Error::Store(error)) => Err(error),
+            Err(error) => Err(store::Error::Backend(error.into())),
+        }
+    }
+
+    /// Forgets an upload that became a song.
+    pub(crate) async fn forget(&self, upload: &Upload) -> store::Result<()> {
+        self.store.remove_upload(upload.id, Timestamp::MAX).await.map(|_| ())
+    }
+}
