@@ -41,7 +41,7 @@ pub use config::IngestConfig;
 pub use container::Container;
 pub use error::{BoxError, Error, Rejection, Result};
 pub use probe::Probe;
-pub use spool::Spool;
+pub use spool::{Spool, hexadecimal};
 
 /// Makes songs of files. Its methods may be called any number at a time.
 ///

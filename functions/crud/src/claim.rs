@@ -87,7 +87,7 @@ pub(crate) async fn take(
 /// What tells one song to be added from another.
 fn fingerprint(spool: &Spool, given: &Given) -> String {
     let text = format!("{}\n{given:?}", spool.sha256());
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    ingest::hexadecimal(&Sha256::digest(text))
 }
 
 /// A key that a request under way has. If it comes to nothing, the key goes: it may be tried again.

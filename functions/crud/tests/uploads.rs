@@ -100,8 +100,7 @@ async fn a_song_comes_in_by_parts_and_is_ingested_by_itself() {
         (&made["album"], &made["source"]["container"]),
         (&json!("Homogenic"), &json!("wav"))
     );
-    let sha256: String =
-        sha2::Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = ingest::hexadecimal(&sha2::Sha256::digest(&file));
     assert_eq!(made["source"]["sha256"], sha256);
     let original = stage.get(&format!("/songs/{}/original", id(&path))).empty().await;
     assert!(original.body == file);

@@ -24,7 +24,7 @@ pub(crate) async fn a_song_reads_back_as_it_was_inserted(place: &Place) {
 pub(crate) async fn a_song_with_every_field_reads_back(place: &Place) {
     let mut source = source();
     source.filename = Some("01 – Jóga.flac".to_owned());
-    source.bits = Some(24);
+    source.media.as_mut().expect("is known").bits = Some(24);
     source.bytes = u64::from(u32::MAX) + 1;
     let description = Description {
         album: Some(name("Homogenic")),

@@ -105,7 +105,7 @@ pub(crate) async fn create(
     } else {
         upload
     };
-    let mut response = crud.upload_answer(StatusCode::CREATED, &upload);
+    let mut response = Crud::upload_answer(StatusCode::CREATED, &upload);
     let location = format!("{}/uploads/{}", crud.config.http.base_path(), upload.id);
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -117,7 +117,7 @@ pub(crate) async fn create(
 pub(crate) async fn show(State(crud): State<Crud>, Path(id): Path<String>) -> Result<Response> {
     let upload = crud.find_upload(parse_id(&id)?).await?;
     crud.finish_if_complete(&upload).await?;
-    let mut response = crud.upload_answer(StatusCode::OK, &upload);
+    let mut response = Crud::upload_answer(StatusCode::OK, &upload);
     let headers = response.headers_mut();
     headers.insert(UPLOAD_LENGTH, upload.length.into());
     if !upload.metadata.is_empty()
@@ -145,7 +145,7 @@ pub(crate) async fn append(
     }
     part::check_announced(&crud, &upload, &body)?;
     let upload = part::append(&crud, upload, checksum, body).await?;
-    Ok(crud.upload_answer(StatusCode::NO_CONTENT, &upload))
+    Ok(Crud::upload_answer(StatusCode::NO_CONTENT, &upload))
 }
 
 /// `DELETE /uploads/{id}`: gives it up, and the song with it, if it has become one.
@@ -236,7 +236,7 @@ impl Crud {
         end.unwrap_or(Timestamp::MAX - SignedDuration::from_secs(1))
     }
 
-    fn upload_answer(&self, status: StatusCode, upload: &Upload) -> Response {
+    fn upload_answer(status: StatusCode, upload: &Upload) -> Response {
         let mut response = status.into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
