@@ -49,9 +49,18 @@ test-python: prepare ## The Python client, against a running gateway
 	cd clients/python && $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
 	$(PYTHON) tests/with_gateway.py $(PYTHON) -m pytest -q clients/python
 
-.PHONY: prepare
-prepare: ffmpeg $(MONGOD) $(PYTHON) ## Fetches what the tests need
+.PHONY: test-uploads
+test-uploads: prepare ## Clients of others send 150 MB in parts and are interrupted
+	cargo build --workspace --all-features --bins --locked
+	SEGUE_TEST_UPLOAD_BYTES=150000000 cargo test --package black-box --all-features --locked --test uploads
+
+# Before ffmpeg is built: it encodes half as fast again with nasm at hand.
+.PHONY: packages
+packages:
 	@tests/packages.sh
+
+.PHONY: prepare
+prepare: packages ffmpeg $(MONGOD) $(PYTHON) ## Fetches what the tests need
 	@cmp --silent tests/package-lock.json tests/node_modules/.lock || \
 		{ npm ci --prefix tests --silent && cp tests/package-lock.json tests/node_modules/.lock; }
 

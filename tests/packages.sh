@@ -12,6 +12,7 @@ command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 [ -d /usr/share/games/wesnoth ] || missing+=(wesnoth-1.16-music)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v node >/dev/null && command -v npm >/dev/null || missing+=(nodejs npm)
+command -v nasm >/dev/null || missing+=(nasm)
 command -v mpv >/dev/null || missing+=(mpv)
 # Without its interfaces.
 command -v vlc >/dev/null || missing+=(vlc-bin vlc-plugin-base)

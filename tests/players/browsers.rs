@@ -21,7 +21,9 @@ async fn plays(player: &str, playlist: &str) {
         assert_eq!(seen[what], none, "{player}: {seen}");
     }
     let number = |name: &str| seen[name].as_f64().unwrap_or_else(|| panic!("{name} of {seen}"));
-    let declared = song.0["variants"].as_array().expect("is a list").len();
+    // What is lossless is in a playlist of its own.
+    let variants = song.0["variants"].as_array().expect("is a list").iter();
+    let declared = variants.filter(|variant| variant["codecs"] != "fLaC").count();
     assert!(declared > 1, "there is something to switch between");
     assert_eq!(seen["variants"].as_array().expect("is a list").len(), declared, "{player}");
     assert_ne!(seen["before"], seen["after"], "{player} did not switch");
@@ -59,4 +61,6 @@ play! {
     hls_js_plays_switches_and_seeks: "hls", "outputlist.m3u8";
     shaka_player_plays_switches_and_seeks: "shaka", "outputlist.m3u8";
     video_js_plays_switches_and_seeks: "videojs", "outputlist.m3u8";
+    dash_js_plays_switches_and_seeks: "dash", "manifest.mpd";
+    shaka_player_plays_dash_switches_and_seeks: "shaka", "manifest.mpd";
 }

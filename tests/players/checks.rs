@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The multivariant playlists of a song.
-const PLAYLISTS: &[&str] = &["outputlist.m3u8"];
+const PLAYLISTS: &[&str] = &["outputlist.m3u8", "lossless.m3u8"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_served_holds_up_to_readers_that_are_not_ours() {

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The playlists whose variants are joined.
-const PLAYLISTS: &[&str] = &["outputlist.m3u8"];
+const PLAYLISTS: &[&str] = &["outputlist.m3u8", "lossless.m3u8"];
 
 /// Where the piece is cut, and where the second one ends, in samples: within a frame, both.
 const CUT: usize = 400_003;
