@@ -65,7 +65,8 @@ async fn make(
         None => original::fetch(engine, song).await?,
     };
     let format = song.source.format;
-    let encoding = Encoding { engine, uploads, song: song.id, attempt, format, samples };
+    let room = engine.config.max_output_bytes.into();
+    let encoding = Encoding { engine, uploads, song: song.id, attempt, format, samples, room };
     encoding.run(&spool).await
 }
 

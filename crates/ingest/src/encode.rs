@@ -33,6 +33,8 @@ pub(crate) struct Encoding<'a> {
     pub(crate) format: AudioFormat,
     /// How many samples have been encoded so far.
     pub(crate) samples: &'a AtomicU64,
+    /// How many bytes all variants may still take.
+    pub(crate) room: AtomicU64,
 }
 
 /// One rung on its way from ffmpeg to the store.
@@ -94,6 +96,9 @@ impl Encoding<'_> {
                 return Ok(track);
             }
             left = left.checked_sub(length).ok_or(Rejection::TooCostly)?;
+            self.room
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(length))
+                .map_err(|_| Rejection::TooBig { limit: self.engine.config.max_output_bytes })?;
             while let Some(frame) = track
                 .reader
                 .next_frame(&mut track.buffer)

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use music::{Song, SongId, Timestamp};
+use music::{Song, SongId, Status, Timestamp};
 use store::ChunkGroup;
 
 use crate::{Engine, Result, Swept, original};
@@ -43,12 +43,6 @@ async fn end_attempts(engine: &Engine, now: Timestamp, swept: &mut Swept) -> Res
             if engine.store.fail(song.id, attempt.id, INTERRUPTED).await? {
                 swept.attempts += 1;
                 tracing::info!(song = %song.id, attempt = %attempt.id, "an attempt was interrupted");
-            }
-            // Of a file that never arrived completely nothing can be made.
-            if song.revision.is_none()
-                && !original::is_complete(engine.store.as_ref(), song).await?
-            {
-                engine.store.remove_group(song.id, ChunkGroup::Original).await?;
             }
         }
         if songs.len() < PAGE {
@@ -91,7 +85,7 @@ async fn remove_orphans(engine: &Engine, place: &Place, swept: &mut Swept) -> Re
                 Some((known, song)) if known == *id => song,
                 _ => engine.store.get(*id).await?,
             };
-            if !song.as_ref().is_some_and(|song| names(song, *group)) {
+            if !is_wanted(engine, song.as_ref(), *group).await? {
                 engine.store.remove_group(*id, *group).await?;
                 swept.orphans += 1;
                 tracing::info!(song = %id, %group, "chunks without a song");
@@ -107,6 +101,15 @@ async fn remove_orphans(engine: &Engine, place: &Place, swept: &mut Swept) -> Re
     *place.lock().unwrap_or_else(PoisonError::into_inner) = after;
     swept.complete = false;
     Ok(())
+}
+
+/// Whether a group of chunks is of use to a song, or may come to be.
+async fn is_wanted(engine: &Engine, song: Option<&Song>, group: ChunkGroup) -> Result<bool> {
+    let Some(song) = song.filter(|song| names(song, group)) else { return Ok(false) };
+    // Of a file that never arrived completely nothing can be made, once nobody is sending it.
+    let ended = song.status == Status::Failed && song.attempt.is_none();
+    let given_up = group == ChunkGroup::Original && ended;
+    Ok(!given_up || original::is_complete(engine.store.as_ref(), song).await?)
 }
 
 fn names(song: &Song, group: ChunkGroup) -> bool {
