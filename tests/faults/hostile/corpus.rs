@@ -24,6 +24,15 @@ impl Hostile {
     }
 }
 
+impl Hostile {
+    /// Writes it where whoever reads of the failure can look at it.
+    pub(super) fn keep(&self) -> String {
+        let path = std::env::temp_dir().join(format!("segue-hostile-{}", self.number));
+        std::fs::write(&path, &self.bytes).expect("is written");
+        path.display().to_string()
+    }
+}
+
 /// So many files, one of each kind after the other.
 pub(super) struct Corpus {
     samples: Samples,

@@ -115,8 +115,20 @@ async fn try_out(gateway: &Server, hostile: &Hostile) -> String {
             assert!(detail.len() > 10 && !detail.contains("/tmp"), "{label}: {detail:?}");
             format!("{} {kind}", answer.status)
         }
-        status => panic!("{label}: {status} {}\n{}", answer.text(), gateway.process().log()),
+        status => {
+            let kept = hostile.keep();
+            panic!("{label}, kept as {kept}: {status} {}\n{}", answer.text(), complaints(gateway).await)
+        }
     }
+}
+
+/// What a gateway complained of lately.
+async fn complaints(gateway: &Server) -> String {
+    // Its last lines may still be on their way.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let log = gateway.process().log();
+    let lines = log.lines().rev().filter(|line| !line.contains("\"answered\""));
+    lines.take(10).collect::<Vec<_>>().join("\n")
 }
 
 /// Holds that it plays or fails with a reason, and removes it.
@@ -139,7 +151,10 @@ async fn accepted(gateway: &Server, hostile: &Hostile, answer: &Answer) -> Strin
         Some("failed") => {
             assert!(song["error"].as_str().is_some_and(|it| it.len() > 10), "{label}: {song}");
             let ours = song["error"].as_str().is_some_and(|it| it.contains("not the file's"));
-            assert!(!ours, "{label}: {song}\n{}", gateway.process().log());
+            if ours {
+                let kept = hostile.keep();
+                panic!("{label}, kept as {kept}: {song}\n{}", complaints(gateway).await);
+            }
             "failed"
         }
         _ => panic!("{label}: {song}"),

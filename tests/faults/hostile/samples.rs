@@ -28,7 +28,7 @@ impl Samples {
             fs::read(files.make(name, arguments)).expect("is there")
         };
         let clip = |name: &'static str, codec: &str| {
-            (name, make(name, &["-t", "1", "-i", source, "-c:a", codec]))
+            (name, make(&format!("clip.{name}"), &["-t", "1", "-i", source, "-c:a", codec]))
         };
         let clips = vec![
             clip("mp3", "libmp3lame"),
@@ -42,10 +42,7 @@ impl Samples {
             clip("aiff", "pcm_s16be"),
             clip("ogg", "libvorbis"),
             clip("opus", "libopus"),
-        ]
-        .into_iter()
-        .map(|(name, bytes)| (name.rsplit('.').next().unwrap_or(name), bytes))
-        .collect();
+        ];
         let film = ["-f", "lavfi", "-i", "testsrc=d=1", "-f", "lavfi", "-i", "sine=d=1"];
         let silent = &film[..4];
         let films = vec![
