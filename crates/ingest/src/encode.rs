@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::BytesMut;
 use futures_util::future::try_join_all;
-use hls::{AdtsReader, Codec, Packager};
+use hls::{AdtsReader, Codec, PackageError, Packager};
 use music::{AudioFormat, Revision, RevisionId, Rung, SongId, Variant, ladder, output_rate};
 use store::ChunkKey;
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
@@ -147,9 +147,7 @@ impl Encoding<'_> {
             else {
                 return Err(Error::Ffmpeg("its ADTS ends too early".into(), None));
             };
-            let package = packager
-                .finish(samples)
-                .map_err(|error| unusable("its frames cannot be packaged", error))?;
+            let package = packager.finish(samples).map_err(unfinished)?;
             for segment in package.segments {
                 self.store(track.name, segment).await?;
             }
@@ -172,6 +170,18 @@ impl Encoding<'_> {
     async fn store(&self, variant: &str, segment: hls::Segment) -> Result<()> {
         let key = ChunkKey::segment(self.song, self.attempt, variant, segment.number);
         self.uploads.put(key, segment.bytes).await
+    }
+}
+
+/// Where what is decoded changes its rate or its channels in the middle, some versions of ffmpeg lose
+/// samples on the way to the encoder: a damaged file, not a damaged ffmpeg.
+fn unfinished(error: PackageError) -> Error {
+    match error {
+        PackageError::TooFewFrames { .. } | PackageError::TooManyFrames { .. } => {
+            tracing::info!(%error, "ffmpeg lost count of a file");
+            Rejection::Undecodable.into()
+        }
+        error => unusable("its frames cannot be packaged", error),
     }
 }
 

@@ -12,6 +12,8 @@ mod engine;
 mod error;
 mod ffmpeg;
 mod framecrc;
+#[cfg(feature = "testing")]
+pub mod fuzzing;
 mod original;
 mod patience;
 mod probe;

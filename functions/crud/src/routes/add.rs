@@ -1,6 +1,8 @@
 //! `POST /songs` and `POST /songs/{id}/ingest`: songs in.
 
 mod body;
+#[cfg(feature = "testing")]
+pub(crate) use body::is_song;
 
 use std::{
     sync::Arc,
