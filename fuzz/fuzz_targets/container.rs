@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Some((_, offset)) = ingest::fuzzing::recognise(bytes) {
+    if let Some((_, offset)) = fuzz::recognise(bytes) {
         assert!(offset < bytes.len() as u64);
     }
 });

@@ -5,8 +5,8 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (cut, bytes) = input;
-    let whole = ingest::fuzzing::framecrc([bytes]);
-    let pieces = ingest::fuzzing::framecrc(bytes.chunks(usize::from(cut).max(1)));
+    let whole = fuzz::framecrc([bytes]);
+    let pieces = fuzz::framecrc(bytes.chunks(usize::from(cut).max(1)));
     assert_eq!((whole.0, whole.1), (pieces.0, pieces.1));
     assert!(whole.2 == pieces.2 || whole.2.is_nan() && pieces.2.is_nan());
 });

@@ -1,7 +1,7 @@
 //! Whatever a file's tags are, what they say is fit to be a song's description.
 #![no_main]
 
-use ingest::Container;
+use fuzz::Container;
 use libfuzzer_sys::fuzz_target;
 use music::Change;
 
@@ -16,9 +16,9 @@ const CONTAINERS: [Container; 7] = [
 ];
 
 fuzz_target!(|bytes: &[u8]| {
-    let told = ingest::fuzzing::recognise(bytes).map(|(container, _)| container);
+    let told = fuzz::recognise(bytes).map(|(container, _)| container);
     let chosen = bytes.last().map_or(0, |byte| usize::from(*byte) % CONTAINERS.len());
-    let patch = ingest::fuzzing::tags(bytes, told.unwrap_or(CONTAINERS[chosen]));
+    let patch = fuzz::tags(bytes, told.unwrap_or(CONTAINERS[chosen]));
     for text in [patch.name, patch.author, patch.album] {
         if let Change::Set(name) = text {
             assert!(!name.as_str().is_empty());

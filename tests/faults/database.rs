@@ -124,7 +124,12 @@ async fn reads(gateway: &Server, id: &str) -> BTreeMap<String, Bytes> {
 
 /// Asks for one path until the database was away and has come back. Returns how often it was told
 /// that it is away.
-async fn keep_reading(address: SocketAddr, path: String, expected: Bytes, healed: Arc<Healed>) -> usize {
+async fn keep_reading(
+    address: SocketAddr,
+    path: String,
+    expected: Bytes,
+    healed: Arc<Healed>,
+) -> usize {
     let mut refused = 0;
     loop {
         let begin = Instant::now();

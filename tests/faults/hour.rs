@@ -38,9 +38,13 @@ async fn memory_for(minutes: usize, database: TestDatabase) -> u64 {
     assert_eq!(song["duration"], f64::from(u32::try_from(seconds).expect("is small")), "{song}");
     let status = fs::read_to_string(format!("/proc/{}/status", gateway.process().id()));
     let status = status.expect("is running");
-    let rss: Vec<_> = status.lines().filter(|it| it.starts_with("Rss") || it.starts_with("VmRSS")).collect();
+    let rss: Vec<_> =
+        status.lines().filter(|it| it.starts_with("Rss") || it.starts_with("VmRSS")).collect();
     let peak = peak(gateway.process().id());
-    println!("{minutes} minutes, {} bytes: peak {peak} KiB, idle before {idle} KiB; {rss:?}", song["source"]["bytes"]);
+    println!(
+        "{minutes} minutes, {} bytes: peak {peak} KiB, idle before {idle} KiB; {rss:?}",
+        song["source"]["bytes"]
+    );
 
     let top = gateway.send(&Request::get(song["stream_url"].as_str().expect("has one"))).await;
     assert_eq!((top.status, top.text().matches(".m3u8").count()), (200, 3), "{}", top.text());

@@ -3,7 +3,7 @@
 set -euo pipefail
 folder=$1
 samples=$(dirname "$0")/../../layers/ffmpeg/samples
-for target in container tags adts framecrc packager json words; do mkdir -p "$folder/$target"; done
+for target in container tags adts framecrc packager patch words; do mkdir -p "$folder/$target"; done
 for sample in "$samples"/*.*; do
     case $sample in *.sh) continue ;; esac
     head -c 16384 "$sample" >"$folder/container/${sample##*/}"
@@ -12,5 +12,5 @@ done
 cp "$samples/aac.aac" "$folder/adts/aac"
 printf '#tb 0: 1/44100\n#codec_id 0: vorbis\n#sample_rate 0: 44100\n0, 0, 0, 576, 406, 0xa7\n' >"$folder/framecrc/vorbis"
 head -c 600 "$samples/mp3float.mp3" >"$folder/packager/sizes"
-printf '{"name": "n", "author": "a", "track": "3", "song_base64": "aGk="}' >"$folder/json/song"
+printf '{"name": "n", "author": "a", "album": null, "track": 3}' >"$folder/patch/fields"
 printf 'Jóga 京都 1999' >"$folder/words/name"

@@ -82,7 +82,9 @@ impl Snapshot {
             assert!(original.is_empty() || self.original_is_whole(song), "half of {song:#?}");
             known.extend(original.into_iter().map(|(key, _)| key.clone()));
             if let Some(revision) = revision {
-                known.extend(self.range(&format!("{}/{revision}/", song.id)).map(|(key, _)| key.clone()));
+                known.extend(
+                    self.range(&format!("{}/{revision}/", song.id)).map(|(key, _)| key.clone()),
+                );
             }
         }
         let nobodys: Vec<_> = self.chunks.keys().filter(|key| !known.contains(*key)).collect();
@@ -97,7 +99,9 @@ impl Snapshot {
 
     fn revision(&self, id: SongId, revision: &str) -> Chunks {
         let prefix = format!("{id}/{revision}/");
-        self.range(&prefix).map(|(key, bytes)| (key[prefix.len()..].into(), bytes.clone())).collect()
+        self.range(&prefix)
+            .map(|(key, bytes)| (key[prefix.len()..].into(), bytes.clone()))
+            .collect()
     }
 
     fn original(&self, song: &Song) -> Vec<(&String, &Vec<u8>)> {
@@ -107,7 +111,9 @@ impl Snapshot {
     /// Whether a song's original is there, to the last bit.
     pub(crate) fn original_is_whole(&self, song: &Song) -> bool {
         let parts = self.original(song);
-        let hash = Sha256::digest(parts.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect::<Vec<u8>>());
+        let hash = Sha256::digest(
+            parts.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect::<Vec<u8>>(),
+        );
         let hash = hash.iter().fold(String::new(), |mut text, byte| {
             write!(text, "{byte:02x}").expect("writes to a string");
             text

@@ -12,8 +12,6 @@ mod engine;
 mod error;
 mod ffmpeg;
 mod framecrc;
-#[cfg(feature = "testing")]
-pub mod fuzzing;
 mod original;
 mod patience;
 mod probe;

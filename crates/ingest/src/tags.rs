@@ -34,8 +34,6 @@ pub(crate) struct Tags {
 
 /// Reads the tags of a file; nothing where they cannot be read.
 pub(crate) fn read(path: &Path, container: Container) -> Tags {
-    // The options are the thread's.
-    apply_global_options(GlobalOptions::new().allocation_limit(ITEM_LIMIT));
     File::open(path)
         .map_err(Into::into)
         .and_then(|file| parse(file, container))
@@ -48,6 +46,8 @@ pub(crate) fn parse(
     file: impl Read + Seek,
     container: Container,
 ) -> Result<Tags, Box<dyn std::error::Error>> {
+    // The options are the thread's.
+    apply_global_options(GlobalOptions::new().allocation_limit(ITEM_LIMIT));
     let reader = BufReader::new(Rationed { file, left: READ_LIMIT });
     // Only these tell bits; of the others, properties may take reading the whole file.
     let properties = matches!(container, Container::Flac | Container::Mp4);

@@ -58,10 +58,3 @@ pub fn router(crud: Crud) -> Router {
         .route("/songs/{id}/ingest", post(routes::ingest_again))
         .with_state(crud)
 }
-
-/// Whether the body of a request that calls itself JSON holds a song: for `fuzz`.
-#[cfg(feature = "testing")]
-#[must_use]
-pub fn is_song(json: &[u8]) -> bool {
-    routes::is_song(json)
-}

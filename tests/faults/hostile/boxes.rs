@@ -50,7 +50,14 @@ pub(super) fn synchsafe(size: usize) -> [u8; 4] {
 }
 
 /// A WAV file that claims what it likes.
-pub(super) fn wav(format: u16, channels: u16, rate: u32, block: u16, bits: u16, data: u32) -> Vec<u8> {
+pub(super) fn wav(
+    format: u16,
+    channels: u16,
+    rate: u32,
+    block: u16,
+    bits: u16,
+    data: u32,
+) -> Vec<u8> {
     let mut file = b"RIFF\xff\xff\xff\x7fWAVEfmt \x10\0\0\0".to_vec();
     file.extend(format.to_le_bytes());
     file.extend(channels.to_le_bytes());

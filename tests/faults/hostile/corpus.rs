@@ -55,10 +55,24 @@ impl Corpus {
         let kind = &kinds::ALL[number % kinds::ALL.len()];
         let bytes = (kind.make)(&self.samples, &mut self.random);
         // Names are as strange as files.
-        let names = ["n", "..%2F..%2Fetc%2Fpasswd", "%E2%80%AE%F0%9F%92%BFgp3.", "%0A%1B%5B31mx%7F",
-            "a%CC%88%CC%88%CC%88", "%2E%2E%5CWindows"];
-        let files = ["a.mp3", "..%2F..%2F..%2Fetc%2Fcron.d%2Fx", "C%3A%5Ccon", "%00", "-i.m3u8",
-            "a%0Ab.wav", "%7Cid", "concat%3A%2Fetc%2Fpasswd"];
+        let names = [
+            "n",
+            "..%2F..%2Fetc%2Fpasswd",
+            "%E2%80%AE%F0%9F%92%BFgp3.",
+            "%0A%1B%5B31mx%7F",
+            "a%CC%88%CC%88%CC%88",
+            "%2E%2E%5CWindows",
+        ];
+        let files = [
+            "a.mp3",
+            "..%2F..%2F..%2Fetc%2Fcron.d%2Fx",
+            "C%3A%5Ccon",
+            "%00",
+            "-i.m3u8",
+            "a%0Ab.wav",
+            "%7Cid",
+            "concat%3A%2Fetc%2Fpasswd",
+        ];
         let query = format!(
             "name={}&author=a&filename={}",
             self.random.pick(&names),

@@ -117,7 +117,11 @@ async fn try_out(gateway: &Server, hostile: &Hostile) -> String {
         }
         status => {
             let kept = hostile.keep();
-            panic!("{label}, kept as {kept}: {status} {}\n{}", answer.text(), complaints(gateway).await)
+            panic!(
+                "{label}, kept as {kept}: {status} {}\n{}",
+                answer.text(),
+                complaints(gateway).await
+            )
         }
     }
 }

@@ -61,10 +61,8 @@ impl Samples {
             make("a.caf", &[sound, &["-c:a", "pcm_s16be"]].concat()),
             make("a.png", &["-f", "lavfi", "-i", "testsrc", "-frames:v", "1"]),
         ];
-        let canary = files.make(
-            "canary.wav",
-            &["-f", "lavfi", "-i", &format!("sine=d={CANARY_SECONDS}:r=8000")],
-        );
+        let canary = files
+            .make("canary.wav", &["-f", "lavfi", "-i", &format!("sine=d={CANARY_SECONDS}:r=8000")]);
         let canary = canary.to_str().expect("is text").to_owned();
         Self { clips, films, strangers, canary, url: url.to_owned(), _files: files }
     }

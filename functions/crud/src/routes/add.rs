@@ -1,8 +1,6 @@
 //! `POST /songs` and `POST /songs/{id}/ingest`: songs in.
 
 mod body;
-#[cfg(feature = "testing")]
-pub(crate) use body::is_song;
 
 use std::{
     sync::Arc,

@@ -14,8 +14,6 @@ use headers::{ETag, HeaderMapExt};
 use music::{Song, SongId};
 use service::{Problem, Result};
 
-#[cfg(feature = "testing")]
-pub(crate) use add::is_song;
 pub(crate) use add::{add, ingest_again};
 pub(crate) use list::list;
 pub(crate) use original::original;

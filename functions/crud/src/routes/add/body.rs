@@ -99,12 +99,6 @@ async fn collect(
     Ok(json)
 }
 
-/// Whether JSON holds a song, for `fuzz`.
-#[cfg(feature = "testing")]
-pub(crate) fn is_song(json: &[u8]) -> bool {
-    from_json(json).is_ok()
-}
-
 fn from_json(json: &[u8]) -> Result<(Vec<u8>, Given)> {
     let mut fields: Map<String, Value> = serde_json::from_slice(json)
         .map_err(|error| Problem::bad_request(format!("not a JSON object: {error}")))?;
