@@ -107,7 +107,7 @@ async fn reads(gateway: &Server, id: &str) -> BTreeMap<String, Bytes> {
     paths.push(format!("/songs/{id}/original"));
     let top = format!("/stream/{id}/outputlist.m3u8");
     let list = gateway.send(&Request::get(&top)).await;
-    let variant = list.text().lines().find(|line| line.ends_with(".m3u8")).expect("has one");
+    let variant = list.text().lines().find(|line| line.contains(".m3u8")).expect("has one");
     let folder = variant.rsplit_once('/').expect("is in a folder").0;
     paths.push(top);
     for file in ["playlist.m3u8", "init.mp4", "0.m4s", "1.m4s"] {

@@ -87,7 +87,7 @@ async fn kill_again_and_again(database: TestDatabase, salt: u64) {
         files: [7, 15, 21].map(|seconds| wav(seconds * SECOND)).into(),
         span: Duration::ZERO,
         played: 0,
-        swept: Swept::default(),
+        swept: Swept { complete: true, ..Swept::default() },
         interrupted: 0,
     };
     let mut gateway = run.place.gateway(&[]).await;

@@ -1,6 +1,6 @@
 //! Numbers that look random and can be had again.
 
-/// SplitMix64: small, and good enough to choose by.
+/// `SplitMix64`: small, and good enough to choose by.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 

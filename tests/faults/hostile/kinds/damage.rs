@@ -10,7 +10,7 @@ pub(super) fn truncated(samples: &Samples, random: &mut Random) -> Vec<u8> {
 
 pub(super) fn flipped(samples: &Samples, random: &mut Random) -> Vec<u8> {
     let mut file = any(samples, random).to_vec();
-    for _ in 0..file.len() / [2000, 200, 20][random.below(3)] + 1 {
+    for _ in 0..=file.len() / [2000, 200, 20][random.below(3)] {
         let at = random.below(file.len());
         file[at] ^= 1 << random.below(8);
     }
@@ -65,7 +65,7 @@ pub(super) fn ogg_chain(samples: &Samples, random: &mut Random) -> Vec<u8> {
 }
 
 pub(super) fn ogg_pages(samples: &Samples, random: &mut Random) -> Vec<u8> {
-    let mut file = samples.clip(*random.pick(&["ogg", "opus", "oga"])).to_vec();
+    let mut file = samples.clip(random.pick(&["ogg", "opus", "oga"])).to_vec();
     for at in positions(&file.clone(), b"OggS") {
         if random.below(2) == 0 {
             // Flags, serial, sequence, or the number of lacing values.
