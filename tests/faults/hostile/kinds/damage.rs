@@ -65,7 +65,8 @@ pub(super) fn ogg_chain(samples: &Samples, random: &mut Random) -> Vec<u8> {
 }
 
 pub(super) fn ogg_pages(samples: &Samples, random: &mut Random) -> Vec<u8> {
-    let mut file = samples.clip(random.pick(&["ogg", "opus", "oga"])).to_vec();
+    let name = *random.pick(&["ogg", "opus", "oga"]);
+    let mut file = samples.clip(name).to_vec();
     for at in positions(&file.clone(), b"OggS") {
         if random.below(2) == 0 {
             // Flags, serial, sequence, or the number of lacing values.
