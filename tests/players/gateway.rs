@@ -57,7 +57,8 @@ impl Gateway {
 
     pub(crate) async fn add(&self, file: &Path) -> Song {
         let bytes: Bytes = fs::read(file).expect("was made").into();
-        let post = Request::new("POST", "/songs?name=n&author=a&lossless=true").body("audio/*", bytes);
+        let post =
+            Request::new("POST", "/songs?name=n&author=a&lossless=true").body("audio/*", bytes);
         let answer = self.server.send(&post).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         Song(answer.json())

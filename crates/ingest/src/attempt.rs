@@ -72,7 +72,8 @@ async fn make(
         None => identify(engine, song.id, attempt, &spool, expected).await?,
     };
     let shelf = Shelf { uploads, song: song.id, attempt };
-    let encoding = Encoding { engine, shelf, media: &media, lossless, samples };
+    let room = engine.config.max_output_bytes.into();
+    let encoding = Encoding { engine, shelf, media: &media, lossless, samples, room };
     encoding.run(&spool).await
 }
 

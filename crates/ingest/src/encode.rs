@@ -18,7 +18,7 @@ use crate::{
     framecrc::FrameCrc,
     loudness::LoudnessReader,
     probe::recognise_file,
-    track::{Shelf, Track, Transport, Wanted},
+    track::{Room, Shelf, Track, Transport, Wanted},
 };
 
 /// The samples that ffmpeg's AAC encoder puts before the first: one frame, whatever the rate.
@@ -43,6 +43,8 @@ pub(crate) struct Encoding<'a> {
     pub(crate) lossless: bool,
     /// How many samples have been encoded so far.
     pub(crate) samples: &'a AtomicU64,
+    /// How many bytes all variants may still take.
+    pub(crate) room: AtomicU64,
 }
 
 /// What is made of a file.
@@ -114,6 +116,7 @@ impl Encoding<'_> {
         let plan = self.plan(spool, input).await?;
         let (target, wanted) = (plan.target(), plan.tracks(self.engine, spool.bytes()));
         let arguments = ffmpeg::encode(input, target);
+        let room = Room { left: &self.room, limit: self.engine.config.max_output_bytes };
         let encoded =
             self.engine.run(spool.directory(), arguments, target.pipes(), async |mut pipes| {
                 let (Some(loudness), Some(count)) = (pipes.pop(), pipes.pop()) else {
@@ -122,7 +125,7 @@ impl Encoding<'_> {
                 let tracks = wanted
                     .iter()
                     .zip(pipes)
-                    .map(|(it, pipe)| Track::new(*it).fill(pipe, &self.shelf));
+                    .map(|(it, pipe)| Track::new(*it).fill(pipe, &self.shelf, &room));
                 tokio::try_join!(
                     try_join_all(tracks),
                     self.count(count, plan.rate, plan.channels),

@@ -1,7 +1,9 @@
 //! One variant on its way from ffmpeg to the store.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::{Bytes, BytesMut};
-use hls::{AdtsReader, CodecConfig, FragmentReader, Packager, Segment};
+use hls::{AdtsReader, CodecConfig, FragmentReader, PackageError, Packager, Segment};
 use music::{RevisionId, SongId};
 use store::ChunkKey;
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
@@ -52,6 +54,24 @@ impl Shelf<'_> {
     }
 }
 
+/// What all variants of an attempt may still take.
+#[derive(Clone, Copy)]
+pub(crate) struct Room<'a> {
+    /// In bytes.
+    pub(crate) left: &'a AtomicU64,
+    /// How much it was in the beginning.
+    pub(crate) limit: u64,
+}
+
+impl Room<'_> {
+    fn take(&self, bytes: u64) -> Result<()> {
+        self.left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes))
+            .map_err(|_| Rejection::TooBig { limit: self.limit })?;
+        Ok(())
+    }
+}
+
 /// A track: read, and packaged up to its last segments.
 pub(crate) struct Track {
     pub(crate) wanted: Wanted,
@@ -82,6 +102,7 @@ impl Track {
         mut self,
         mut pipe: pipe::Receiver,
         shelf: &Shelf<'_>,
+        room: &Room<'_>,
     ) -> Result<Self> {
         let mut left = self.wanted.limit;
         loop {
@@ -92,6 +113,7 @@ impl Track {
                 return Ok(self);
             }
             left = left.checked_sub(length).ok_or(Rejection::TooCostly)?;
+            room.take(length)?;
             while let Some(frame) = self.next_frame()? {
                 let packager = match &mut self.packager {
                     Some(packager) => packager,
@@ -134,9 +156,19 @@ impl Track {
         let packager = self.packager.filter(|_| whole);
         let packager = packager
             .ok_or_else(|| Error::Ffmpeg("one of its outputs ends too early".into(), None))?;
-        packager
-            .finish(self.samples.unwrap_or(samples))
-            .map_err(|error| unusable("its frames cannot be packaged", error))
+        packager.finish(self.samples.unwrap_or(samples)).map_err(unfinished)
+    }
+}
+
+/// Where what is decoded changes its rate or its channels in the middle, some versions of ffmpeg lose
+/// samples on the way to the encoder: a damaged file, not a damaged ffmpeg.
+fn unfinished(error: PackageError) -> Error {
+    match error {
+        PackageError::TooFewFrames { .. } | PackageError::TooManyFrames { .. } => {
+            tracing::info!(%error, "ffmpeg lost count of a file");
+            Rejection::Undecodable.into()
+        }
+        error => unusable("its frames cannot be packaged", error),
     }
 }
 

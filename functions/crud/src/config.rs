@@ -75,6 +75,11 @@ fn ingest_config(lookup: &Lookup<'_>) -> Result<IngestConfig, ConfigError> {
             "a number of bytes",
             default.max_ffmpeg_memory,
         )?,
+        max_output_bytes: lookup.parse(
+            "MAX_OUTPUT_BYTES",
+            "a number of bytes",
+            default.max_output_bytes,
+        )?,
         ..default
     })
 }

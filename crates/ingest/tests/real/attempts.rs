@@ -252,6 +252,21 @@ async fn of_a_file_that_never_arrived_completely_nothing_stays() {
     assert!(matches!(house.ingest.again(song.id).await, Err(Error::NoOriginal(_))));
 }
 
+/// A crash of the sweep that ended the attempt, before it removed what there was of the file.
+#[tokio::test]
+async fn half_an_original_of_a_song_that_failed_already_is_swept() {
+    let (house, files) = (House::new().await, Files::new());
+    let (mut song, _) = house.add(&short(&files, "a.wav", 440)).await.unwrap();
+    house.ingest.discard(song.id).await.unwrap();
+    song.source.bytes *= 2;
+    house.store.insert(&song).await.unwrap();
+    house.store.put(&ChunkKey::original(song.id, 0), vec![0; 1000].into()).await.unwrap();
+    let attempt = song.attempt.as_ref().unwrap().id;
+    assert!(house.store.fail(song.id, attempt, "interrupted").await.unwrap());
+    house.ingest.sweep(music::now()).await.unwrap();
+    assert_eq!(groups(&house).await, []);
+}
+
 #[tokio::test]
 async fn chunks_that_no_song_knows_of_are_swept_and_no_others() {
     let (house, files) = (House::new().await, Files::new());

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -27,12 +27,15 @@ struct Fragile {
     away: AtomicBool,
     /// After how many more chunks it goes away.
     chunks: AtomicUsize,
+    /// The chunks that are written, in that order.
+    written: Mutex<Vec<ChunkKey>>,
 }
 
 impl Fragile {
     fn new(inner: &Arc<dyn Store>, chunks: usize) -> Arc<Self> {
         let inner = Arc::clone(inner);
-        Arc::new(Self { inner, away: AtomicBool::new(false), chunks: AtomicUsize::new(chunks) })
+        let away = AtomicBool::new(false);
+        Arc::new(Self { inner, away, chunks: AtomicUsize::new(chunks), written: Mutex::default() })
     }
 
     fn there(&self) -> Result<&dyn Store> {
@@ -115,7 +118,13 @@ impl Chunks for Fragile {
         if left == 1 {
             self.away.store(true, Ordering::SeqCst);
         }
-        self.there()?.put(key, bytes).await
+        if *key == ChunkKey::original(key.song(), 0) {
+            // Slower than those after it.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.there()?.put(key, bytes).await?;
+        self.written.lock().unwrap().push(key.clone());
+        Ok(())
     }
     async fn put_new(&self, key: &ChunkKey, bytes: Bytes) -> Result<bool> {
         self.there()?.put_new(key, bytes).await
@@ -259,4 +268,22 @@ async fn a_song_that_cannot_be_added_leaves_nothing() {
         Query { status: Status::Processing, words: vec![], album: None, after: None, limit: 1 };
     let none: Page = house.store.list(&query).await.unwrap();
     assert_eq!((none.songs, none.next), (vec![], None::<Cursor>));
+}
+
+/// Where the last part is there, all are, whenever the process is killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_part_of_an_original_is_written_when_all_others_are() {
+    let (house, files) = (House::new().await, Files::new());
+    let path = files.make("a.wav", &["-f", "lavfi", "-i", "sine=d=20:r=44100", "-ac", "2"]);
+    let spool = house.receive(&path).await.unwrap();
+    let probe = house.ingest.probe(&spool).await.unwrap();
+    let store = Fragile::new(&house.store, usize::MAX);
+    let ingest = Ingest::new(store.clone(), house.config.clone()).unwrap();
+    let description = music::testing::description("n", "a");
+    let song = ingest.add(&spool, &probe, description, None).await.unwrap();
+    let written = store.written.lock().unwrap().clone();
+    assert!(written.len() > 3, "{written:?}");
+    let name = |key: &ChunkKey| key.chunk_name();
+    assert_eq!(written.last().map(name), written.iter().map(name).max());
+    assert_eq!(written[0].song(), song.id);
 }

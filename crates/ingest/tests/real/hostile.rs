@@ -168,6 +168,11 @@ async fn limits_are_told_and_kept() {
     assert_eq!(rejection(&house, &path).await, Rejection::TooLong { limit });
     assert_nothing_left(&house).await;
 
+    let most = 100_000;
+    let house = House::with(|config| config.max_output_bytes = most).await;
+    assert_eq!(rejection(&house, &path).await, Rejection::TooBig { limit: most });
+    assert_eq!(house.at_work(), Vec::<String>::new());
+
     // What the probe could not know is found out while decoding.
     let patient = House::new().await;
     let (song, spool) = patient.add(&path).await.unwrap();
