@@ -17,7 +17,7 @@ const OF_THE_SERVER: [&str; 4] = ["HOST", "PORT", "ALLOW_ANONYMOUS_WRITES", "ING
 const OF_LAMBDA: [&str; 1] = ["AWS_LAMBDA_RUNTIME_API"];
 
 /// Variables whose defaults are right on Lambda. Adding one to the template is a decision.
-const LEFT_TO_DEFAULTS: [&str; 8] = [
+const LEFT_TO_DEFAULTS: [&str; 9] = [
     "REQUEST_TIMEOUT_SECONDS",
     "REQUEST_LIMIT_BYTES",
     "RESPONSE_LIMIT_BYTES",
@@ -25,6 +25,7 @@ const LEFT_TO_DEFAULTS: [&str; 8] = [
     "MAX_DURATION_SECONDS",
     "MAX_FFMPEG_SECONDS",
     "MAX_FFMPEG_BYTES",
+    "MAX_OUTPUT_BYTES",
     "UPLOAD_EXPIRY_SECONDS",
 ];
 
@@ -248,8 +249,7 @@ fn a_job_is_tried_again_for_as_long_as_its_lease_lasts() {
     let config = &template["Resources"]["CrudFunction"]["Properties"]["EventInvokeConfig"];
     assert_eq!(config["MaximumRetryAttempts"].as_u64(), Some(2));
     let age = config["MaximumEventAgeInSeconds"].as_u64().expect("is a number");
-    let source =
-        fs::read_to_string(root().join("functions/crud/src/routes/add.rs")).expect("is there");
+    let source = fs::read_to_string(root().join("functions/crud/src/worker.rs")).expect("is there");
     let hours = source.split("QUEUE_LEASE: SignedDuration = SignedDuration::from_hours(").nth(1);
     let hours: u64 = hours.and_then(|rest| rest.split(')').next()?.parse().ok()).expect("is there");
     assert_eq!(age, hours * 3_600);

@@ -30,7 +30,11 @@ async fn every_file_plays_to_its_end(database: TestDatabase) {
         let song = answer.json();
         let expected = seconds_decoded(source.path());
         let told = song["duration"].as_f64().expect("has a duration");
-        assert!((told - expected).abs() < 0.001, "{file} lasts {expected} s, its song says {told}");
+        // Where the container of AAC says that its last frame is not all sound, ffmpeg decodes all
+        // of it none the less.
+        let padding = if file.ends_with("m4a") { 1024.0 / 44_100.0 } else { 0.0 };
+        let is_as_long = (expected - padding - 0.001..expected + 0.001).contains(&told);
+        assert!(is_as_long, "{file} lasts {expected} s, its song says {told}");
         let url = format!(
             "http://{}{}",
             gateway.address(),

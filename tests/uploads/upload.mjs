@@ -3,8 +3,7 @@
 
 import { createReadStream, statSync } from "node:fs";
 import { basename } from "node:path";
-import * as tus from "tus-js-client";
-import { FileUrlStorage } from "tus-js-client/node";
+import tus from "tus-js-client";
 
 const [endpoint, file, memory] = process.argv.slice(2);
 const upload = new tus.Upload(createReadStream(file), {
@@ -13,7 +12,7 @@ const upload = new tus.Upload(createReadStream(file), {
   chunkSize: 4 * 1024 * 1024,
   metadata: { filename: basename(file), filetype: "audio/flac" },
   retryDelays: [200, 400, 800, 1600, 3200, 6400],
-  urlStorage: new FileUrlStorage(memory),
+  urlStorage: new tus.FileUrlStorage(memory),
   storeFingerprintForResuming: true,
   fingerprint: async () => file,
   onChunkComplete: (_, accepted) => console.log(accepted),
