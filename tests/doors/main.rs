@@ -4,4 +4,5 @@
 mod events;
 mod requests;
 mod responses;
+mod uploads;
 mod writing;

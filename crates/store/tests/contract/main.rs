@@ -2,9 +2,11 @@
 
 mod attempts;
 mod chunks;
+mod keys;
 mod lists;
 mod place;
 mod songs;
+mod uploads;
 
 /// Makes a test of every claim for every backend.
 macro_rules! claims {
@@ -45,6 +47,8 @@ claims! {
         a_removed_song_is_gone_for_every_reader
         another_store_sees_what_was_written
         a_newer_song_is_refused_and_left_alone
+        what_a_file_turned_out_to_be_is_told_once_and_from_the_right_version
+        songs_are_found_by_the_hash_of_their_file
         a_store_that_answers_says_so;
     attempts:
         an_attempt_is_refused_while_another_ones_lease_runs
@@ -82,6 +86,18 @@ claims! {
         groups_are_listed_in_the_order_of_their_keys
         groups_go_on_after_any_group
         a_newer_chunk_is_refused;
+    uploads:
+        an_upload_reads_back_as_it_was_inserted
+        an_offset_moves_from_where_it_is_only
+        of_offsets_that_move_at_once_one_does
+        an_upload_that_was_given_more_time_is_not_removed
+        uploads_are_listed_in_pages_by_their_ids
+        a_newer_upload_is_refused_and_left_alone
+        of_chunks_written_new_at_once_one_is_and_stays;
+    keys:
+        of_requests_with_one_key_at_once_one_has_it
+        a_key_is_free_once_its_lease_ended_unanswered_or_it_expired
+        a_released_or_expired_key_is_forgotten;
     lists:
         songs_come_newest_first
         a_list_holds_one_status_only

@@ -41,13 +41,14 @@ impl Place {
         songs
     }
 
-    /// Makes a song or chunk look as if a newer program had written it.
+    /// Makes a song, chunk or upload look as if a newer program had written it.
     pub(crate) async fn make_newer(&self, kind: Kind, id: &str) {
         let url = self.database.url();
         if let Some(path) = url.strip_prefix("sqlite:") {
             let (table, key) = match kind {
                 Kind::Song => ("songs", "id"),
                 Kind::Chunk => ("chunks", "key"),
+                Kind::Upload => ("uploads", "id"),
             };
             let file = rusqlite::Connection::open(path).expect("opens");
             let update = format!("UPDATE {table} SET schema = 2 WHERE {key} = ?1");
@@ -56,6 +57,7 @@ impl Place {
             let collection = match kind {
                 Kind::Song => "musics",
                 Kind::Chunk => "chunks",
+                Kind::Upload => "uploads",
             };
             let database = Client::with_uri_str(url).await.expect("connects").default_database();
             let collection = database.expect("is named").collection::<Document>(collection);
@@ -69,6 +71,7 @@ impl Place {
 pub(crate) enum Kind {
     Song,
     Chunk,
+    Upload,
 }
 
 /// A description that no other test's song has.

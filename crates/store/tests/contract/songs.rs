@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
-use music::{Description, Retired, RevisionId, Song, SongId, Status};
+use music::{Description, Retired, RevisionId, Song, SongId, Source, Status, query_words};
 use store::{ChunkGroup, Cursor, Error, Query};
 
 use crate::place::{
@@ -233,6 +233,7 @@ pub(crate) async fn a_newer_song_is_refused_and_left_alone(place: &Place) {
         store.list(&everything()).await.map(drop),
         store.list(&page).await.map(drop),
         store.describe(song.id, 1, &any_description()).await.map(drop),
+        store.identify(song.id, 1, &song.source, &any_description()).await.map(drop),
         store.begin(song.id, &attempt, now).await.map(drop),
         store.renew(song.id, &attempt).await.map(drop),
         store.commit(song.id, &revision(attempt.id), now).await.map(drop),
@@ -255,4 +256,47 @@ pub(crate) async fn a_store_that_answers_says_so(place: &Place) {
     place.store.ping().await.expect("answers");
     assert_eq!(place.store.groups(None::<(SongId, ChunkGroup)>, 10).await.expect("lists"), []);
     assert_eq!(place.store.list(&everything()).await.expect("lists").songs, []);
+}
+
+pub(crate) async fn what_a_file_turned_out_to_be_is_told_once_and_from_the_right_version(
+    place: &Place,
+) {
+    let mut song = song();
+    let known = song.source.clone();
+    (song.source.media, song.source.sha256) = (None, None);
+    song.stand_in =
+        Some(music::StandIn { name: Some(song.description.name.clone()), author: None });
+    place.store.insert(&song).await.expect("inserts");
+    assert_eq!(place.store.get(song.id).await.expect("reads"), Some(song.clone()));
+
+    let described = Description { album: Some(name("Album")), ..any_description() };
+    for (version, expected) in [(2, false), (1, true), (1, false)] {
+        let told = place.store.identify(song.id, version, &known, &described).await;
+        assert_eq!(told.expect("answers"), expected, "{version}");
+    }
+    let told = place.store.get(song.id).await.expect("reads").expect("is there");
+    assert_eq!((told.version, &told.source, &told.stand_in), (2, &known, &None));
+    assert_eq!(told.description, described);
+    let words = query_words(described.name.as_str());
+    let query = Query { words, status: Status::Processing, ..everything() };
+    let found = place.store.list(&query).await.expect("lists").songs;
+    assert!(found.iter().any(|found| found.id == song.id), "it is found by its new name");
+}
+
+pub(crate) async fn songs_are_found_by_the_hash_of_their_file(place: &Place) {
+    let songs = place.insert_ready([any_description(), any_description()]).await;
+    let mut other = song();
+    other.source.sha256 = None;
+    place.store.insert(&other).await.expect("inserts");
+    let sha256 = songs[0].source.sha256.clone().expect("is known");
+    let ids = |songs: Vec<Song>| songs.into_iter().map(|song| song.id).collect::<Vec<_>>();
+    let found = place.store.made_of(&sha256, 10).await.expect("finds");
+    assert_eq!(ids(found), [songs[1].id, songs[0].id], "newest first");
+    assert_eq!(place.store.made_of(&sha256, 1).await.expect("finds").len(), 1);
+    assert_eq!(place.store.made_of(&"0".repeat(64), 10).await.expect("finds"), []);
+
+    let source = Source { sha256: Some("1".repeat(64)), ..other.source.clone() };
+    place.store.identify(other.id, 1, &source, &other.description).await.expect("tells");
+    let found = place.store.made_of(&"1".repeat(64), 10).await.expect("finds");
+    assert_eq!(ids(found), [other.id]);
 }
