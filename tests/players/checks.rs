@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 use black_box::binary::root;
-use media_doctor::{Report, check_hls_playlist};
+use media_doctor::{Report, check_dash_mpd, check_hls_playlist};
 
 use crate::{
     download::{Download, Downloaded},
@@ -26,6 +26,16 @@ async fn what_is_served_holds_up_to_readers_that_are_not_ours() {
         }
         overhead_is_small(&download);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn media_doctor_finds_nothing_in_the_dash_manifest() {
+    let (gateway, song) = Gateway::with_piece().await;
+    let manifest = gateway.get(&song.path("manifest.mpd")).await;
+    let mut report = Report::default();
+    check_dash_mpd(&manifest.text(), &mut report);
+    assert!(report.findings().is_empty(), "{:?} in {}", report.findings(), manifest.text());
+    assert!(manifest.text().contains("<Representation"));
 }
 
 fn python_reads_strictly(download: &Download) {
