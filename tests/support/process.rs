@@ -69,6 +69,14 @@ impl Process {
         self.log.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Kills it (SIGKILL), and returns once it is gone.
+    pub async fn kill(self) {
+        let Self { mut ended, _keep: keep, .. } = self;
+        drop(keep);
+        // Closed by whoever watches over it, once that has waited for it.
+        while ended.changed().await.is_ok() {}
+    }
+
     /// Whether it still runs.
     #[must_use]
     pub fn is_running(&self) -> bool {

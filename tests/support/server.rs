@@ -42,6 +42,11 @@ impl Server {
         http_client::send(self.address, request).await
     }
 
+    /// Kills it (SIGKILL), and returns once it is gone.
+    pub async fn kill(self) {
+        self.process.kill().await;
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

@@ -15,7 +15,7 @@ use black_box::{
 };
 use music::SongId;
 use serde_json::Value;
-use sha2::Digest;
+use sha2::{Digest, Sha256};
 use store::testing::TestDatabase;
 use tempfile::TempDir;
 use tokio::{
@@ -171,7 +171,7 @@ async fn is_interrupted_and_comes_in_whole(program: &[PathBuf], database: TestDa
     let ready = until_ready(&house, id).await;
     assert_eq!((&ready["name"], &ready["author"]), (&"Noisy Knolls".into(), &"Wesnoth".into()));
     let bytes = fs::read(&song).expect("was made");
-    let sha256 = hash(&bytes);
+    let sha256 = hexadecimal(&bytes);
     assert_eq!(ready["source"]["sha256"], sha256);
     let original = get(&house, &format!("/songs/{id}/original")).await;
     assert!(original.body == bytes, "the original is not what was sent");
@@ -182,6 +182,11 @@ async fn is_interrupted_and_comes_in_whole(program: &[PathBuf], database: TestDa
     let store = store::open(house.database.url()).await.expect("opens");
     assert_eq!(store.list_uploads(None, 10).await.expect("lists"), []);
     assert!(house.work_dir.path().exists());
+}
+
+/// The SHA-256 of `bytes`, as the song has it.
+fn hexadecimal(bytes: &[u8]) -> String {
+    ingest::hexadecimal(&Sha256::digest(bytes))
 }
 
 async fn get(house: &House, target: &str) -> Answer {
@@ -223,7 +228,8 @@ async fn plays(house: &House, song: &Value) {
 
 fn tus_js_client() -> Vec<PathBuf> {
     let folder = root().join("tests/uploads");
-    assert!(folder.join("node_modules").exists(), "no tus-js-client: run `make prepare`");
+    let client = root().join("tests/node_modules/tus-js-client");
+    assert!(client.exists(), "no tus-js-client: run `make prepare`");
     vec!["node".into(), folder.join("upload.mjs")]
 }
 
@@ -239,11 +245,4 @@ async fn tus_js_client_is_interrupted_five_times_and_its_song_comes_in_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tuspy_is_interrupted_five_times_and_its_song_comes_in_whole() {
     is_interrupted_and_comes_in_whole(&tuspy(), TestDatabase::sqlite()).await;
-}
-
-/// The SHA-256 of `bytes`, in lower-case hexadecimal.
-fn hash(bytes: &[u8]) -> String {
-    sha2::Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -3,7 +3,7 @@
 
 import { createReadStream, statSync } from "node:fs";
 import { basename } from "node:path";
-import * as tus from "tus-js-client";
+import tus from "tus-js-client";
 
 const [endpoint, file, memory] = process.argv.slice(2);
 const upload = new tus.Upload(createReadStream(file), {

@@ -2,26 +2,35 @@
 
 use std::fmt;
 
-use music::{Revision, Timeline};
+use music::{Revision, Timeline, Variant};
 
 /// What both kinds begin with. EXT-X-MAP in a media playlist of whole segments needs version 6
 /// (§7). Every AAC and FLAC frame decodes without the segment before it, which players may know
 /// (§4.3.5.1).
 const HEAD: &str = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n";
 
-/// Lists the variants of a revision, the one to begin with first (RFC 8216 §4.3.4).
+/// Lists variants of a revision, the one to begin with first (RFC 8216 §4.3.4).
 ///
 /// URIs are relative to the directory above the revision's: `{revision}/{variant}/playlist.m3u8`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct MultivariantPlaylist<'a> {
     revision: &'a Revision,
+    variants: Vec<&'a Variant>,
 }
 
 impl<'a> MultivariantPlaylist<'a> {
-    /// The playlist of all variants of `revision`.
+    /// The playlist of the variants that every player can play.
     #[must_use]
     pub fn new(revision: &'a Revision) -> Self {
-        Self { revision }
+        Self { revision, variants: revision.lossy().collect() }
+    }
+
+    /// The playlist that begins with what is lossless; the others are there for players that cannot
+    /// decode it, and for slow connections. Nothing if the revision has nothing lossless.
+    #[must_use]
+    pub fn lossless(revision: &'a Revision) -> Option<Self> {
+        revision.lossless().next()?;
+        Some(Self { revision, variants: revision.lossless().chain(revision.lossy()).collect() })
     }
 }
 
@@ -30,14 +39,14 @@ impl fmt::Display for MultivariantPlaylist<'_> {
         formatter.write_str(HEAD)?;
         // The order is the revision's: players begin with the first variant that they can play
         // (Apple's HLS Authoring Specification, on the order of variants).
-        for variant in &self.revision.variants {
+        for variant in &self.variants {
             // BANDWIDTH is required, the others should be there (§4.3.4.2; Apple requires them).
             writeln!(
                 formatter,
                 "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\"\n{}/{}/playlist.m3u8",
                 variant.bandwidth,
                 variant.average_bandwidth,
-                variant.codecs,
+                variant.codec.codecs(),
                 self.revision.id,
                 variant.name,
             )?;
@@ -46,7 +55,7 @@ impl fmt::Display for MultivariantPlaylist<'_> {
     }
 }
 
-/// Lists the segments of one variant (RFC 8216 §4.3.3). It reads the same for every variant.
+/// Lists the segments of one variant (RFC 8216 §4.3.3).
 ///
 /// URIs are relative to the playlist: `init.mp4`, `{number}.m4s` from 0.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +109,7 @@ fn rounded(duration: u64, timescale: u32, per_second: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use m3u8_rs::Playlist;
-    use music::{RevisionId, Run, Variant};
+    use music::{Codec, RevisionId, Run, testing};
     use proptest::prelude::*;
 
     use super::*;
@@ -110,19 +119,31 @@ mod tests {
             name: name.into(),
             bandwidth,
             average_bandwidth: bandwidth - 1000,
-            codecs: "mp4a.40.2".into(),
-            channels: 2,
-            media_time: 1024,
+            ..testing::revision(RevisionId::new(), 480_000).variants.remove(0)
         }
+    }
+
+    fn revision(variants: Vec<Variant>) -> Revision {
+        Revision { variants, ..testing::revision(RevisionId::new(), 480_000) }
+    }
+
+    #[test]
+    fn what_is_lossless_is_in_a_playlist_of_its_own_only() {
+        let aac = variant("128k", 140_000);
+        let flac = Variant { codec: Codec::Flac, ..variant("lossless", 900_000) };
+        let revision = revision(vec![aac.clone(), flac]);
+        assert!(!MultivariantPlaylist::new(&revision).to_string().contains("fLaC"));
+        let lossless = MultivariantPlaylist::lossless(&revision).expect("has it").to_string();
+        let playlist = m3u8_rs::parse_master_playlist_res(lossless.as_bytes()).expect("parses");
+        let codecs: Vec<_> =
+            playlist.variants.iter().filter_map(|variant| variant.codecs.as_deref()).collect();
+        assert_eq!(codecs, ["fLaC", "mp4a.40.2"]);
+        assert!(MultivariantPlaylist::lossless(&self::revision(vec![aac])).is_none());
     }
 
     #[test]
     fn a_multivariant_playlist_reads_as_written_here() {
-        let revision = Revision {
-            id: RevisionId::new(),
-            timeline: Timeline::new(48_000, 480_000),
-            variants: vec![variant("128k", 140_000), variant("64k", 70_000)],
-        };
+        let revision = revision(vec![variant("128k", 140_000), variant("64k", 70_000)]);
         let id = revision.id;
         let text = MultivariantPlaylist::new(&revision).to_string();
         assert_eq!(

@@ -144,7 +144,7 @@ async fn ingested(path: &Path) -> Cost {
     let description =
         Patch { name: name.clone(), author: name, ..Patch::default() }.describe().unwrap();
     let song = ingest.add(&spool, &probe, description, None).await.unwrap();
-    let outcome = ingest.run(song.id, song.attempt.unwrap().id, Some(spool)).await.unwrap();
+    let outcome = ingest.run(song.id, song.attempt.unwrap().id, Some(spool), None).await.unwrap();
     assert!(matches!(outcome, Outcome::Ready(_)));
     let (ours, children) = cpu();
     Cost { cpu: ours + children, ours, wall: begin.elapsed(), memory: peak_memory() }

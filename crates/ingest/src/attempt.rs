@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
-use music::{Attempt, AudioFormat, Revision, RevisionId, Song, SongId};
+use music::{Attempt, Media, Revision, RevisionId, Song, SongId};
 use store::ChunkGroup;
 use tokio::time::sleep;
 
 use crate::{
     Engine, Error, Outcome, Result, Spool, encode::Encoding, engine::after, original, probe,
-    uploads::Uploads,
+    track::Shelf, uploads::Uploads,
 };
 
 /// How many segments may be on their way into the store: enough to hide how far away it is.
@@ -26,6 +26,7 @@ pub(crate) async fn run(
     id: SongId,
     attempt: RevisionId,
     spool: Option<Spool>,
+    lossless: bool,
 ) -> Result<Outcome> {
     let Some(song) = engine.ask(|store| store.get(id)).await? else { return Ok(Outcome::Ended) };
     if song.revision.as_ref().is_some_and(|revision| revision.id == attempt) {
@@ -39,7 +40,7 @@ pub(crate) async fn run(
     let expected = AtomicU64::new(expected_samples(&song));
     // Dropping whichever does not end first stops it: with the work, its ffmpeg.
     let outcome = tokio::select! {
-        made = make(engine, &uploads, &song, attempt, spool, (&samples, &expected)) => made.map(Some),
+        made = make(engine, &uploads, &song, attempt, spool, lossless, (&samples, &expected)) => made.map(Some),
         () = keep_alive(engine, &song, attempt, (&samples, &expected)) => Ok(None),
     };
     let drained = uploads.finish().await;
@@ -59,17 +60,20 @@ async fn make(
     song: &Song,
     attempt: RevisionId,
     spool: Option<Spool>,
+    lossless: bool,
     (samples, expected): (&AtomicU64, &AtomicU64),
 ) -> Result<Revision> {
     let spool = match spool {
         Some(spool) => spool,
         None => original::fetch(engine, song).await?,
     };
-    let format = match &song.source.media {
-        Some(media) => media.format,
+    let media = match &song.source.media {
+        Some(media) => media.clone(),
         None => identify(engine, song.id, attempt, &spool, expected).await?,
     };
-    let encoding = Encoding { engine, uploads, song: song.id, attempt, format, samples };
+    let shelf = Shelf { uploads, song: song.id, attempt };
+    let room = engine.config.max_output_bytes.into();
+    let encoding = Encoding { engine, shelf, media: &media, lossless, samples, room };
     encoding.run(&spool).await
 }
 
@@ -80,7 +84,7 @@ async fn identify(
     attempt: RevisionId,
     spool: &Spool,
     expected: &AtomicU64,
-) -> Result<AudioFormat> {
+) -> Result<Media> {
     let probe = probe::probe(engine, spool).await?;
     loop {
         let song = engine.ask(|store| store.get(id)).await?.ok_or(Error::NoSuchSong(id))?;
@@ -95,7 +99,7 @@ async fn identify(
         let (version, source) = (told.version, &told.source);
         if engine.ask(|store| store.identify(id, version, source, &described)).await? {
             expected.store(expected_samples(&told), Ordering::Relaxed);
-            return Ok(probe.format);
+            return Ok(probe.media());
         }
         // The record changed meanwhile, by a sign of life or by somebody's hand.
     }

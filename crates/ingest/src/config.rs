@@ -11,6 +11,8 @@ pub struct IngestConfig {
     pub work_dir: PathBuf,
     /// Whether the file that a song was made from is kept once the song is ready.
     pub keep_original: bool,
+    /// Whether FLAC is made of lossless sources, where nobody says.
+    pub lossless: bool,
     /// How many bytes a file may have.
     pub max_upload_bytes: u64,
     /// How long a song may play.
@@ -19,6 +21,8 @@ pub struct IngestConfig {
     pub max_ffmpeg_time: Duration,
     /// How much memory one ffmpeg may ask for, in bytes.
     pub max_ffmpeg_memory: u64,
+    /// How many bytes all variants of a song may have together.
+    pub max_output_bytes: u64,
     /// How long an attempt is believed to be alive after its last sign of life.
     pub lease: Duration,
     /// How long an attempt may wait between [`add`](crate::Ingest::add) or
@@ -36,10 +40,12 @@ impl Default for IngestConfig {
             ffmpeg: PathBuf::from("ffmpeg"),
             work_dir: std::env::temp_dir(),
             keep_original: true,
+            lossless: false,
             max_upload_bytes: 1 << 30,
             max_duration: Duration::from_hours(4),
             max_ffmpeg_time: Duration::from_mins(14),
             max_ffmpeg_memory: 512 << 20,
+            max_output_bytes: 4 << 30,
             lease: Duration::from_mins(1),
             longest_wait: Duration::from_mins(15),
             patience: Duration::from_secs(30),

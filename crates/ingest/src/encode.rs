@@ -1,116 +1,157 @@
-//! Encodes a file into the whole ladder, packages it, and stores the segments as they come.
+//! Encodes a file into all of its variants, packages them, and stores the segments as they come.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::BytesMut;
 use futures_util::future::try_join_all;
-use hls::{AdtsReader, Codec, Packager};
-use music::{AudioFormat, Revision, RevisionId, Rung, SongId, Variant, ladder, output_rate};
+use music::{
+    Codec, Loudness, Media, Revision, Rung, Variant, ladder, ladder_below, lossless_rate,
+    output_rate,
+};
 use store::ChunkKey;
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
 use crate::{
     Engine, Error, Rejection, Result, Spool,
-    ffmpeg::{self, Target, unusable},
+    carry::{self, Carried},
+    container::Recognised,
+    ffmpeg::{self, Lossless, Target},
     framecrc::FrameCrc,
+    loudness::LoudnessReader,
     probe::recognise_file,
-    uploads::Uploads,
+    track::{Room, Shelf, Track, Transport, Wanted},
 };
 
 /// The samples that ffmpeg's AAC encoder puts before the first: one frame, whatever the rate.
 const AAC_PRIMING: u32 = 1024;
 
-/// The variant that players begin with, where there is one. Below the 192 kb/s that a default may
-/// have (Apple's HLS Authoring Specification).
-const DEFAULT: &str = "128k";
+/// The variant of the source's own AAC.
+const CARRIED: &str = "source";
+
+/// The variant that is FLAC.
+const LOSSLESS: &str = "lossless";
+
+/// The peak that the variant players begin with may have, in bit/s (Apple's HLS Authoring
+/// Specification, on audio over cellular networks).
+const DEFAULT_PEAK: u64 = 192_000;
 
 /// One attempt at a revision.
 pub(crate) struct Encoding<'a> {
     pub(crate) engine: &'a Engine,
-    pub(crate) uploads: &'a Uploads,
-    pub(crate) song: SongId,
-    pub(crate) attempt: RevisionId,
-    pub(crate) format: AudioFormat,
+    pub(crate) shelf: Shelf<'a>,
+    pub(crate) media: &'a Media,
+    /// Whether FLAC is made of what is lossless.
+    pub(crate) lossless: bool,
     /// How many samples have been encoded so far.
     pub(crate) samples: &'a AtomicU64,
+    /// How many bytes all variants may still take.
+    pub(crate) room: AtomicU64,
 }
 
-/// One rung on its way from ffmpeg to the store.
-struct Track {
-    name: &'static str,
-    reader: AdtsReader,
-    buffer: BytesMut,
-    packager: Option<Packager>,
+/// What is made of a file.
+struct Plan {
+    /// Of AAC, in Hz.
+    rate: u32,
+    channels: u16,
+    rungs: Vec<Rung>,
+    carried: Option<Carried>,
+    lossless: Option<Lossless>,
+}
+
+impl Plan {
+    fn target(&self) -> Target<'_> {
+        Target {
+            rate: self.rate,
+            channels: self.channels,
+            delay: self.delay(),
+            rungs: &self.rungs,
+            carry: self.carried.is_some(),
+            lossless: self.lossless,
+        }
+    }
+
+    /// How much silence goes before the sound in every rung, so that frames of rungs and of what is
+    /// carried end at the same time, and segments with them.
+    fn delay(&self) -> u32 {
+        let frame = AAC_PRIMING;
+        self.carried.map_or(0, |carried| carried.media_time % frame)
+    }
+
+    /// The tracks, in the order of ffmpeg's pipes.
+    fn tracks(&self, engine: &Engine, source_bytes: u64) -> Vec<Wanted> {
+        let seconds = engine.config.max_duration.as_secs().max(60);
+        let aac = |name, media_time, limit| Wanted {
+            name,
+            rate: self.rate,
+            channels: self.channels,
+            transport: Transport::Adts,
+            media_time,
+            limit,
+        };
+        let rungs = self.rungs.iter().map(|rung| {
+            // Twice what it was asked for is far more than an encoder takes.
+            aac(rung.name, AAC_PRIMING + self.delay(), u64::from(rung.bitrate) / 4 * seconds)
+        });
+        // Headers of frames, which a container may do without.
+        let carried = self
+            .carried
+            .iter()
+            .map(|carried| aac(CARRIED, carried.media_time, source_bytes.saturating_mul(2)));
+        let lossless = self.lossless.iter().map(|lossless| Wanted {
+            name: LOSSLESS,
+            rate: lossless.rate,
+            channels: self.channels,
+            transport: Transport::Fragments,
+            media_time: 0,
+            // What it takes as PCM, and half of that for boxes.
+            limit: u64::from(lossless.rate) * u64::from(self.channels) * 6 * seconds,
+        });
+        rungs.chain(carried).chain(lossless).collect()
+    }
 }
 
 impl Encoding<'_> {
     /// Makes the revision. All its chunks are in the store then.
     pub(crate) async fn run(&self, spool: &Spool) -> Result<Revision> {
         let input = recognise_file(spool.path()).await?;
-        let rungs = ladder(&self.format);
-        let rate = output_rate(self.format.sample_rate);
-        let channels = self.format.channels.min(2);
-        let arguments = ffmpeg::encode(input, Target { rate, channels, rungs: &rungs });
+        let plan = self.plan(spool, input).await?;
+        let (target, wanted) = (plan.target(), plan.tracks(self.engine, spool.bytes()));
+        let arguments = ffmpeg::encode(input, target);
+        let room = Room { left: &self.room, limit: self.engine.config.max_output_bytes };
         let encoded =
-            self.engine.run(spool.directory(), arguments, rungs.len() + 1, async |mut pipes| {
-                let count = pipes
-                    .pop()
-                    .ok_or_else(|| Error::Ffmpeg("it was given no pipe".into(), None))?;
-                let tracks = rungs
+            self.engine.run(spool.directory(), arguments, target.pipes(), async |mut pipes| {
+                let (Some(loudness), Some(count)) = (pipes.pop(), pipes.pop()) else {
+                    return Err(Error::Ffmpeg("it was given no pipes".into(), None));
+                };
+                let tracks = wanted
                     .iter()
                     .zip(pipes)
-                    .map(|(rung, pipe)| self.track(*rung, pipe, rate, channels));
-                tokio::try_join!(try_join_all(tracks), self.count(count, rate, channels))
+                    .map(|(it, pipe)| Track::new(*it).fill(pipe, &self.shelf, &room));
+                tokio::try_join!(
+                    try_join_all(tracks),
+                    self.count(count, plan.rate, plan.channels),
+                    measure(loudness)
+                )
             });
-        let (tracks, samples) = encoded.await?;
+        let (tracks, samples, loudness) = encoded.await?;
+        // A container may know better than its decoder where the sound ends.
+        let samples = plan.carried.map_or(samples, |carried| carried.samples.min(samples));
         if samples == 0 {
             return Err(Rejection::Undecodable.into());
         }
-        self.finish(tracks, samples).await
+        let variants = self.finish(tracks, samples).await?;
+        Ok(Revision { id: self.shelf.attempt, variants, loudness })
     }
 
-    /// Reads a rung's frames until there are no more.
-    async fn track(
-        &self,
-        rung: Rung,
-        mut pipe: pipe::Receiver,
-        rate: u32,
-        channels: u16,
-    ) -> Result<Track> {
-        let mut track = Track {
-            name: rung.name,
-            reader: AdtsReader::new(),
-            buffer: BytesMut::with_capacity(64 * 1024),
-            packager: None,
-        };
-        // Twice what it was asked for is far more than an encoder takes.
-        let mut left =
-            u64::from(rung.bitrate) / 4 * self.engine.config.max_duration.as_secs().max(60);
-        loop {
-            track.buffer.reserve(32 * 1024);
-            let length = pipe.read_buf(&mut track.buffer).await;
-            let length = length.map_err(|error| Error::Io("read from ffmpeg", error))? as u64;
-            if length == 0 {
-                return Ok(track);
-            }
-            left = left.checked_sub(length).ok_or(Rejection::TooCostly)?;
-            while let Some(frame) = track
-                .reader
-                .next_frame(&mut track.buffer)
-                .map_err(|error| unusable("its ADTS cannot be read", error))?
-            {
-                let packager = match &mut track.packager {
-                    Some(packager) => packager,
-                    none => none.insert(packager(&track.reader, rate, channels)?),
-                };
-                let segment = packager
-                    .push(&frame)
-                    .map_err(|error| unusable("its frames cannot be packaged", error))?;
-                if let Some(segment) = segment {
-                    self.store(rung.name, segment).await?;
-                }
-            }
-        }
+    async fn plan(&self, spool: &Spool, input: Recognised) -> Result<Plan> {
+        let (format, codec) = (self.media.format, &self.media.codec);
+        let carried = carry::examine(self.engine, spool, input, codec, format).await?;
+        let rungs = if carried.is_some() { ladder_below(&format) } else { ladder(&format) };
+        let lossless = (self.lossless && format.lossless).then(|| Lossless {
+            rate: lossless_rate(format.sample_rate),
+            bits: if self.media.bits.is_some_and(|bits| bits <= 16) { 16 } else { 24 },
+        });
+        let rate = output_rate(format.sample_rate);
+        Ok(Plan { rate, channels: format.channels.min(2), rungs, carried, lossless })
     }
 
     /// Counts the decoded samples.
@@ -134,45 +175,53 @@ impl Encoding<'_> {
     }
 
     /// Ends each track where the sound ends.
-    async fn finish(&self, tracks: Vec<Track>, samples: u64) -> Result<Revision> {
+    async fn finish(&self, tracks: Vec<Track>, samples: u64) -> Result<Vec<Variant>> {
         let mut variants: Vec<Variant> = Vec::with_capacity(tracks.len());
-        let mut timeline = None;
         for track in tracks {
-            let (Some(packager), Ok(())) = (track.packager, track.reader.finish(&track.buffer))
-            else {
-                return Err(Error::Ffmpeg("its ADTS ends too early".into(), None));
-            };
-            let package = packager
-                .finish(samples)
-                .map_err(|error| unusable("its frames cannot be packaged", error))?;
+            let name = track.wanted.name;
+            let package = track.finish(samples)?;
             for segment in package.segments {
-                self.store(track.name, segment).await?;
+                self.shelf.put(name, segment).await?;
             }
-            let init = ChunkKey::init(self.song, self.attempt, track.name);
-            self.uploads.put(init, package.init).await?;
-            variants.push(Variant { name: track.name.into(), ..package.variant });
-            timeline = Some(package.timeline);
+            let Shelf { uploads, song, attempt } = self.shelf;
+            uploads.put(ChunkKey::init(song, attempt, name), package.init).await?;
+            let mut variant = Variant { name: name.into(), ..package.variant };
+            variant.bit_exact = variant.codec == Codec::Flac && is_exact(self.media, &variant);
+            variants.push(variant);
         }
-        self.uploads.finish().await?;
-        let timeline = timeline.ok_or(Rejection::Undecodable)?;
-        // Players begin with the first variant: the default, else the highest.
-        let first = variants
-            .iter()
-            .position(|variant| variant.name == DEFAULT)
-            .unwrap_or(variants.len().saturating_sub(1));
-        variants[..=first].rotate_right(1);
-        Ok(Revision { id: self.attempt, timeline, variants })
-    }
-
-    async fn store(&self, variant: &str, segment: hls::Segment) -> Result<()> {
-        let key = ChunkKey::segment(self.song, self.attempt, variant, segment.number);
-        self.uploads.put(key, segment.bytes).await
+        self.shelf.uploads.finish().await?;
+        Ok(in_order(variants))
     }
 }
 
-fn packager(reader: &AdtsReader, rate: u32, channels: u16) -> Result<Packager> {
-    let config = reader.config().filter(|it| it.rate() == rate && it.channels() == channels);
-    let config =
-        config.ok_or_else(|| Error::Ffmpeg("it encodes what it was not asked for".into(), None))?;
-    Ok(Packager::new(Codec::Aac(config), AAC_PRIMING))
+/// Listens to how loud the sound is.
+async fn measure(mut pipe: pipe::Receiver) -> Result<Option<Loudness>> {
+    let (mut read, mut buffer) = (LoudnessReader::default(), vec![0; 16 * 1024]);
+    loop {
+        let length = pipe.read(&mut buffer).await;
+        match length.map_err(|error| Error::Io("read from ffmpeg", error))? {
+            0 => return Ok(read.finish()),
+            length => read.push(&buffer[..length]),
+        }
+    }
+}
+
+/// Whether FLAC holds the very samples of its source: not if they were resampled, mixed down, or
+/// had more bits than FLAC was made with.
+fn is_exact(source: &Media, variant: &Variant) -> bool {
+    source.bits.is_some_and(|bits| bits <= 24)
+        && source.format.sample_rate == variant.timeline.timescale
+        && source.format.channels == variant.channels
+}
+
+/// The variant to begin with first, then the others from the lowest, what is lossless last.
+fn in_order(mut variants: Vec<Variant>) -> Vec<Variant> {
+    variants.sort_by_key(|variant| (variant.codec == Codec::Flac, variant.bandwidth));
+    let may_begin =
+        |variant: &Variant| variant.codec == Codec::Aac && variant.bandwidth <= DEFAULT_PEAK;
+    let first = variants.iter().rposition(may_begin).unwrap_or(0);
+    if let Some(beginning) = variants.get_mut(..=first) {
+        beginning.rotate_right(1);
+    }
+    variants
 }

@@ -3,6 +3,7 @@
 use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use music::{AudioFormat, Timestamp, ladder};
 use store::Store;
 use tokio::{net::unix::pipe, sync::OnceCell};
@@ -83,17 +84,26 @@ impl Engine {
         spool.write(&sound).await?;
         let spool = spool.finish().await?;
         let format = AudioFormat { sample_rate: 48_000, channels: 1, bitrate: 0, lossless: false };
-        let target = Target { rate: 48_000, channels: 1, rungs: &ladder(&format)[..1] };
+        let target = Target {
+            rate: 48_000,
+            channels: 1,
+            delay: 0,
+            rungs: &ladder(&format)[..1],
+            carry: false,
+            lossless: None,
+        };
         let arguments = ffmpeg::encode(Recognised { container: Container::Wav, offset: 0 }, target);
         let drain = async |pipes: Vec<pipe::Receiver>| {
-            for mut pipe in pipes {
+            // All at once: which one ffmpeg ends first is its own affair.
+            try_join_all(pipes.into_iter().map(async |mut pipe| {
                 tokio::io::copy(&mut pipe, &mut tokio::io::sink())
                     .await
-                    .map_err(|error| Error::Io("read from ffmpeg", error))?;
-            }
-            Ok(())
+                    .map_err(|error| Error::Io("read from ffmpeg", error))
+            }))
+            .await
+            .map(|_| ())
         };
-        match self.ffmpeg.run(spool.directory(), arguments, 2, drain).await {
+        match self.ffmpeg.run(spool.directory(), arguments, target.pipes(), drain).await {
             Ok(()) => Ok(()),
             Err(Failure::Broken(error)) => Err(error),
             Err(Failure::Limit(complaint) | Failure::Exit(complaint)) => {

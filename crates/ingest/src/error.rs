@@ -81,6 +81,13 @@ pub enum Rejection {
         limit: Duration,
     },
 
+    /// What it is made into has more bytes than that may have.
+    #[error("what the file is made into is larger than the limit of {limit} bytes")]
+    TooBig {
+        /// How many it may have.
+        limit: u64,
+    },
+
     /// It takes more time or memory to decode than any sound of its length should.
     #[error("the file takes too much time or memory to decode")]
     TooCostly,

@@ -1,6 +1,8 @@
 //! Reads what ffmpeg's `framecrc` muxer writes: the one output that tells codec, rate and every
 //! packet's size and duration in a form that is the same in every version, at next to no cost.
 
+use std::ops::Range;
+
 /// What a `framecrc` stream has said so far.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct FrameCrc {
@@ -10,13 +12,16 @@ pub(crate) struct FrameCrc {
     pub(crate) sample_rate: u32,
     /// `#tb`, in seconds.
     time_base: f64,
-    packets: u64,
+    pub(crate) packets: u64,
     /// The sum of the packets' sizes, in bytes.
     pub(crate) bytes: u64,
     /// The sum of the packets' durations, in units of the time base.
     pub(crate) duration: u64,
     first: i64,
     last: i64,
+    last_duration: i64,
+    /// Whether a packet begins elsewhere than where the one before it ended.
+    gaps: bool,
     line: Vec<u8>,
 }
 
@@ -61,11 +66,28 @@ impl FrameCrc {
         let (Some(pts), Some(duration), Some(size)) = (field(), field(), field()) else { return };
         if self.packets == 0 {
             self.first = pts;
+        } else if self.last.checked_add(self.last_duration) != Some(pts) {
+            self.gaps = true;
         }
-        self.last = pts;
+        (self.last, self.last_duration) = (pts, duration);
         self.packets += 1;
         self.bytes = self.bytes.saturating_add_signed(size.max(0));
         self.duration = self.duration.saturating_add_signed(duration.max(0));
+    }
+
+    /// The packets' presentation times in samples of `rate` Hz, from the first one's beginning to the
+    /// last one's end, if they follow one another.
+    pub(crate) fn samples(&self, rate: u32) -> Option<Range<i64>> {
+        let samples = |units: i64| {
+            #[expect(clippy::cast_precision_loss, reason = "2^53 samples are thousands of years")]
+            let samples = units as f64 * self.time_base * f64::from(rate);
+            #[expect(clippy::cast_possible_truncation, reason = "saturates")]
+            ((samples - samples.round()).abs() < 0.01).then_some(samples.round() as i64)
+        };
+        if self.gaps || self.packets == 0 {
+            return None;
+        }
+        Some(samples(self.first)?..samples(self.last.checked_add(self.last_duration)?)?)
     }
 
     /// How long all packets are together, in seconds: by their durations, or from the first to the
@@ -113,6 +135,23 @@ mod tests {
             assert_eq!((read.bytes, read.duration), (82 + 406 + 411, 128 + 576 + 1024));
             assert!((read.seconds() - 1728.0 / 44_100.0).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn packets_that_follow_one_another_tell_their_samples() {
+        let read = |packets: &str| {
+            let mut read = FrameCrc::default();
+            read.push(b"#tb 0: 1/88200\n");
+            read.push(packets.as_bytes());
+            read.samples(44_100)
+        };
+        assert_eq!(
+            read("0, -2048, -2048, 2048, 7, 0x0\n0, 0, 0, 1360, 7, 0x0\n"),
+            Some(-1024..680)
+        );
+        assert_eq!(read("0, 0, 0, 2048, 7, 0x0\n0, 2050, 2050, 2048, 7, 0x0\n"), None);
+        assert_eq!(read("0, 0, 0, 2047, 7, 0x0\n"), None, "half a sample");
+        assert_eq!(read(""), None);
     }
 
     #[test]

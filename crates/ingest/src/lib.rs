@@ -5,6 +5,7 @@
 //! [`Ingest::add`] and [`Ingest::run`] may happen in different processes.
 
 mod attempt;
+mod carry;
 mod config;
 mod container;
 mod encode;
@@ -12,6 +13,7 @@ mod engine;
 mod error;
 mod ffmpeg;
 mod framecrc;
+mod loudness;
 mod original;
 mod patience;
 mod probe;
@@ -20,6 +22,7 @@ mod sweep;
 mod tags;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod track;
 mod uploads;
 mod workplace;
 
@@ -38,7 +41,7 @@ pub use config::IngestConfig;
 pub use container::Container;
 pub use error::{BoxError, Error, Rejection, Result};
 pub use probe::Probe;
-pub use spool::Spool;
+pub use spool::{Spool, hexadecimal};
 
 /// Makes songs of files. Its methods may be called any number at a time.
 ///
@@ -216,7 +219,8 @@ impl Ingest {
 
     /// Makes a revision of a song: encodes, packages, stores, and commits it.
     ///
-    /// The file is taken from the store if it is not at hand. Harmless to call again for an
+    /// The file is taken from the store if it is not at hand. Of a lossless source FLAC is made as
+    /// well if `lossless` asks for it, or, where it is not given, the configuration does. Harmless to call again for an
     /// attempt that has ended. While it runs, the attempt's lease is renewed and its progress told.
     ///
     /// # Errors
@@ -228,8 +232,10 @@ impl Ingest {
         song: SongId,
         attempt: RevisionId,
         spool: Option<Spool>,
+        lossless: Option<bool>,
     ) -> Result<Outcome> {
-        attempt::run(&self.engine, song, attempt, spool).await
+        let lossless = lossless.unwrap_or(self.engine.config.lossless);
+        attempt::run(&self.engine, song, attempt, spool, lossless).await
     }
 
     /// Starts a new attempt at a song, to be made from its original by [`run`](Self::run).

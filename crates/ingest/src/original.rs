@@ -44,6 +44,10 @@ async fn write(
         let mut part = BytesMut::with_capacity(PART);
         while part.len() < PART && file.read_buf(&mut part).await.map_err(unreadable)? > 0 {}
         let length = part.len() as u64;
+        if offset + length == spool.bytes() {
+            // The last part says that all are there, whenever this process is killed.
+            uploads.finish().await?;
+        }
         uploads.put(ChunkKey::original(song.id, offset), part.freeze()).await?;
         offset += length;
         if renewed.elapsed() >= engine.config.lease / 3 {
@@ -57,7 +61,7 @@ async fn write(
     Ok(())
 }
 
-/// Whether all of a song's original is in the store. Its parts are written in order.
+/// Whether all of a song's original is in the store. Its last part is written after all others.
 pub(crate) async fn is_complete(store: &dyn Store, song: &Song) -> store::Result<bool> {
     let Some(last) = song.source.bytes.checked_sub(1) else { return Ok(false) };
     let part = store.read_original(song.id, last).await?;

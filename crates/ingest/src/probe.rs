@@ -97,7 +97,8 @@ pub(crate) async fn probe(engine: &Engine, spool: &Spool) -> Result<Probe> {
     })
 }
 
-async fn listen(mut pipe: pipe::Receiver) -> Result<FrameCrc> {
+/// Reads a `framecrc` stream to its end.
+pub(crate) async fn listen(mut pipe: pipe::Receiver) -> Result<FrameCrc> {
     let (mut read, mut buffer) = (FrameCrc::default(), vec![0; 16 * 1024]);
     loop {
         match pipe.read(&mut buffer).await {

@@ -96,7 +96,9 @@ impl SpoolWriter {
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+/// Bytes as they are read, in lower-case hexadecimal.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use music::{Song, SongId, Timestamp};
+use music::{Song, SongId, Status, Timestamp};
 use store::ChunkGroup;
 
 use crate::{Engine, Result, Swept, original};
@@ -46,12 +46,6 @@ async fn end_attempts(engine: &Engine, now: Timestamp, swept: &mut Swept) -> Res
             if engine.store.fail(song.id, attempt.id, INTERRUPTED).await? {
                 swept.attempts += 1;
                 tracing::info!(song = %song.id, attempt = %attempt.id, "an attempt was interrupted");
-            }
-            // Of a file that never arrived completely nothing can be made.
-            if song.revision.is_none()
-                && !original::is_complete(engine.store.as_ref(), song).await?
-            {
-                engine.store.remove_group(song.id, ChunkGroup::Original).await?;
             }
         }
         if songs.len() < PAGE {
@@ -120,11 +114,7 @@ async fn remove_orphans(engine: &Engine, place: &Place, swept: &mut Swept) -> Re
                 Some((known, song)) if known == *id => song,
                 _ => engine.store.get(*id).await?,
             };
-            let named = match &song {
-                Some(song) => names(song, *group),
-                None => *group == ChunkGroup::Original && is_arriving(engine, *id).await?,
-            };
-            if !named {
+            if !is_wanted(engine, *id, song.as_ref(), *group).await? {
                 engine.store.remove_group(*id, *group).await?;
                 swept.orphans += 1;
                 tracing::info!(song = %id, %group, "chunks without a song");
@@ -140,6 +130,24 @@ async fn remove_orphans(engine: &Engine, place: &Place, swept: &mut Swept) -> Re
     *place.lock().unwrap_or_else(PoisonError::into_inner) = after;
     swept.complete = false;
     Ok(())
+}
+
+/// Whether a group of chunks is of use to a song or an upload, or may come to be.
+async fn is_wanted(
+    engine: &Engine,
+    id: SongId,
+    song: Option<&Song>,
+    group: ChunkGroup,
+) -> Result<bool> {
+    let Some(song) = song else {
+        return Ok(group == ChunkGroup::Original && is_arriving(engine, id).await?);
+    };
+    // Of a file that never arrived completely nothing can be made, once nobody is sending it.
+    let ended = song.status == Status::Failed && song.attempt.is_none();
+    if group == ChunkGroup::Original && ended {
+        return Ok(original::is_complete(engine.store.as_ref(), song).await?);
+    }
+    Ok(names(song, group))
 }
 
 /// Whether a file's parts belong to an upload, or to the song that it became a moment ago: the song

@@ -34,15 +34,21 @@ pub(crate) struct Tags {
 
 /// Reads the tags of a file; nothing where they cannot be read.
 pub(crate) fn read(path: &Path, container: Container) -> Tags {
-    // The options are the thread's.
-    apply_global_options(GlobalOptions::new().allocation_limit(ITEM_LIMIT));
-    parse(path, container)
+    File::open(path)
+        .map_err(Into::into)
+        .and_then(|file| parse(file, container))
         .inspect_err(|error| tracing::debug!(%error, "tags cannot be read"))
         .unwrap_or_default()
 }
 
-fn parse(path: &Path, container: Container) -> Result<Tags, Box<dyn std::error::Error>> {
-    let reader = BufReader::new(Rationed { file: File::open(path)?, left: READ_LIMIT });
+/// Reads the tags of what is in a container, or what calls itself so.
+pub(crate) fn parse(
+    file: impl Read + Seek,
+    container: Container,
+) -> Result<Tags, Box<dyn std::error::Error>> {
+    // The options are the thread's.
+    apply_global_options(GlobalOptions::new().allocation_limit(ITEM_LIMIT));
+    let reader = BufReader::new(Rationed { file, left: READ_LIMIT });
     // Only these tell bits; of the others, properties may take reading the whole file.
     let properties = matches!(container, Container::Flac | Container::Mp4);
     let options = ParseOptions::new().read_cover_art(false).read_properties(properties);
@@ -84,12 +90,12 @@ fn patch(tag: &Tag) -> Patch {
 }
 
 /// A file that ends in an error once so many bytes of it were read.
-struct Rationed {
-    file: File,
+struct Rationed<F> {
+    file: F,
     left: u64,
 }
 
-impl Read for Rationed {
+impl<F: Read> Read for Rationed<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
         self.left = self
@@ -100,7 +106,7 @@ impl Read for Rationed {
     }
 }
 
-impl Seek for Rationed {
+impl<F: Seek> Seek for Rationed<F> {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
         self.file.seek(position)
     }

@@ -107,15 +107,39 @@ impl Files {
 /// If it does not decode.
 #[must_use]
 pub fn decode(path: &Path, rate: u32, channels: u16) -> Vec<i16> {
+    let (rate, channels) = (rate.to_string(), channels.to_string());
+    let bytes = read(path, &["-f", "s16le", "-ar", &rate, "-ac", &channels]);
+    bytes.as_chunks().0.iter().copied().map(i16::from_le_bytes).collect()
+}
+
+/// The same as 32 bit samples, at the file's own rate and of its own channels.
+///
+/// # Panics
+/// If it does not decode.
+#[must_use]
+pub fn decode_whole(path: &Path) -> Vec<i32> {
+    let bytes = read(path, &["-f", "s32le"]);
+    bytes.as_chunks().0.iter().copied().map(i32::from_le_bytes).collect()
+}
+
+/// The AAC frames of a file, all of them, as ADTS.
+///
+/// # Panics
+/// If there are none.
+#[must_use]
+pub fn adts(path: &Path) -> Vec<u8> {
+    read(path, &["-c", "copy", "-f", "adts"])
+}
+
+/// The first audio stream of a file, of every frame, whatever an edit list says.
+fn read(path: &Path, arguments: &[&str]) -> Vec<u8> {
     let edited = path.extension().is_some_and(|it| it == "mp4");
-    let bytes = run(full_ffmpeg(), |command| {
+    run(full_ffmpeg(), |command| {
         if edited {
             command.args(["-ignore_editlist", "1"]);
         }
-        command.arg("-i").arg(path).args(["-map", "0:a:0", "-f", "s16le"]);
-        command.args(["-ar", &rate.to_string(), "-ac", &channels.to_string(), "-"]);
-    });
-    bytes.as_chunks().0.iter().copied().map(i16::from_le_bytes).collect()
+        command.arg("-i").arg(path).args(["-map", "0:a:0"]).args(arguments).arg("-");
+    })
 }
 
 fn run(program: PathBuf, arguments: impl FnOnce(&mut Command)) -> Vec<u8> {
@@ -134,7 +158,7 @@ fn run(program: PathBuf, arguments: impl FnOnce(&mut Command)) -> Vec<u8> {
 /// If the song is not ready, or lacks a chunk.
 pub async fn download(store: &dyn Store, song: &Song, variant: &Variant) -> Vec<Vec<u8>> {
     let revision = song.revision.as_ref().expect("is ready");
-    let segments = 0..u32::try_from(revision.timeline.len()).expect("is small");
+    let segments = 0..u32::try_from(variant.timeline.len()).expect("is small");
     let keys =
         segments.map(|number| ChunkKey::segment(song.id, revision.id, &variant.name, number));
     let mut files = Vec::new();

@@ -73,10 +73,12 @@ impl From<Name> for String {
 }
 
 fn clean(text: &str) -> String {
+    // What is invisible goes first: it may be between marks that then have to change places.
     let visible: String = text
-        .nfc()
+        .chars()
         .map(|character| if character.is_whitespace() { ' ' } else { character })
         .filter(|character| !is_invisible(*character))
+        .nfc()
         .collect();
     visible.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -137,6 +139,14 @@ mod tests {
     fn a_name_is_composed_trimmed_and_free_of_control_characters() {
         let name = Name::parse(" \u{202e}Bjo\u{308}rk\u{0}\t \n Jóga ").expect("is a name");
         assert_eq!(name.as_str(), "Björk Jóga");
+    }
+
+    /// Found by `fuzz`.
+    #[test]
+    fn a_name_is_normalised_also_where_something_invisible_was() {
+        let name = Name::parse("o\u{732}\u{0}\u{332}\u{732}").expect("is a name");
+        assert_eq!(name.as_str(), "o\u{332}\u{732}\u{732}");
+        assert_eq!(Name::parse(name.as_str()), Ok(name));
     }
 
     #[test]

@@ -44,6 +44,24 @@ pub fn ladder(source: &AudioFormat) -> Vec<Rung> {
     rungs
 }
 
+/// The rungs beside a source that is carried as it is: those clearly below it.
+///
+/// One at or near its rate would sound worse and save nothing.
+#[must_use]
+pub fn ladder_below(source: &AudioFormat) -> Vec<Rung> {
+    let mut rungs = ladder(source);
+    rungs.retain(|rung| u64::from(rung.bitrate) * 10 <= source.bitrate * 9);
+    rungs
+}
+
+/// The sample rate that FLAC is made at, in Hz: the source's own where that has segments on the
+/// same grid as AAC and is at most 96 kHz, else one of its family.
+#[must_use]
+pub const fn lossless_rate(sample_rate: u32) -> u32 {
+    let base = output_rate(sample_rate);
+    if sample_rate >= 2 * base { 2 * base } else { base }
+}
+
 /// The sample rate that AAC is made at, in Hz: 44,100 for the 11,025 family, else 48,000.
 ///
 /// Low rates are raised as well: at 8 kHz the encoder would clamp every rung to 36 kb/s.
@@ -75,6 +93,30 @@ mod tests {
     fn a_lossless_source_has_every_rung_whatever_it_was_packed_to() {
         assert_eq!(names(1_411_000, 2, true), ["64k", "128k", "256k"]);
         assert_eq!(names(30_000, 1, true), ["64k", "128k", "256k"]);
+    }
+
+    #[test]
+    fn beside_a_carried_source_only_lower_rungs_are_made() {
+        let below = |bitrate| {
+            let source = AudioFormat { sample_rate: 48_000, channels: 2, bitrate, lossless: false };
+            ladder_below(&source).iter().map(|rung| rung.name).collect::<Vec<_>>()
+        };
+        assert_eq!(below(320_000), ["64k", "128k", "256k"]);
+        assert_eq!(below(256_300), ["64k", "128k"]);
+        assert_eq!(below(127_000), ["64k"]);
+        assert!(below(64_000).is_empty());
+    }
+
+    #[test]
+    fn lossless_rates_are_the_sources_own_as_far_as_the_grid_has_them() {
+        for rate in [44_100, 48_000, 88_200, 96_000] {
+            assert_eq!(lossless_rate(rate), rate);
+        }
+        for (rate, made) in
+            [(8_000, 48_000), (22_050, 44_100), (176_400, 88_200), (192_000, 96_000)]
+        {
+            assert_eq!(lossless_rate(rate), made);
+        }
     }
 
     #[test]

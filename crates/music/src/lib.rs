@@ -12,10 +12,11 @@ mod words;
 
 pub use description::{Description, DescriptionError, FIELD_LIMIT, Name};
 pub use id::{InvalidId, RevisionId, SongId};
-pub use ladder::{AudioFormat, Rung, ladder, output_rate};
+pub use ladder::{AudioFormat, Rung, ladder, ladder_below, lossless_rate, output_rate};
 pub use patch::{Change, Patch};
 pub use song::{
-    Attempt, Media, Retired, Revision, Song, Source, StandIn, Status, Timestamp, Variant, now,
+    Attempt, Codec, Loudness, Media, Retired, Revision, Song, Source, StandIn, Status, Timestamp,
+    Variant, now,
 };
 pub use timeline::{Run, Timeline, segment_duration};
 pub use words::{WORD_LIMIT, query_words, song_words};

@@ -39,6 +39,27 @@ pub struct Attempt {
     pub progress: f64,
 }
 
+/// What a variant is encoded with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Codec {
+    /// AAC-LC.
+    Aac,
+    /// FLAC, which throws nothing away.
+    Flac,
+}
+
+impl Codec {
+    /// Its name in `CODECS` (RFC 6381 §3.3; for FLAC, its registration with the MP4RA).
+    #[must_use]
+    pub fn codecs(self) -> &'static str {
+        match self {
+            Self::Aac => "mp4a.40.2",
+            Self::Flac => "fLaC",
+        }
+    }
+}
+
 /// One bitrate of a revision (`EXT-X-STREAM-INF`, RFC 8216 §4.3.4.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variant {
@@ -48,24 +69,66 @@ pub struct Variant {
     pub bandwidth: u64,
     /// The bit rate of all its segments together, in bit/s.
     pub average_bandwidth: u64,
-    /// The codec, as RFC 6381 writes it.
-    pub codecs: String,
+    /// What it is encoded with.
+    pub codec: Codec,
     /// Channels.
     pub channels: u16,
     /// How many decoded samples precede the presentation: the encoder's priming, and the media
     /// time of the edit list's one entry (ISO/IEC 14496-12 §8.6.6).
     pub media_time: u32,
+    /// When its segments begin and end.
+    pub timeline: Timeline,
+    /// Whether it decodes to the very samples that the source does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bit_exact: bool,
+}
+
+/// How loud a song is (EBU R 128).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Loudness {
+    /// Of all of it, gated, in LUFS (ITU-R BS.1770).
+    pub integrated: f64,
+    /// The highest level between and on the samples, in dBTP; nothing where all is silent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_peak: Option<f64>,
+}
+
+impl Loudness {
+    /// What `ReplayGain` 2.0 calls the track gain, in dB: what brings it to −18 LUFS.
+    #[must_use]
+    pub fn replay_gain(&self) -> f64 {
+        -18.0 - self.integrated
+    }
 }
 
 /// One finished ingest of a song: what is played.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Revision {
     /// Its id, the one of the attempt that made it.
     pub id: RevisionId,
-    /// When its segments begin and end.
-    pub timeline: Timeline,
-    /// Its variants, the one to begin with first.
+    /// Its variants, the one to begin with first, lossless ones last.
     pub variants: Vec<Variant>,
+    /// How loud it is; nothing where all is silent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudness: Option<Loudness>,
+}
+
+impl Revision {
+    /// The variants that every player can play.
+    pub fn lossy(&self) -> impl Iterator<Item = &Variant> {
+        self.variants.iter().filter(|variant| variant.codec == Codec::Aac)
+    }
+
+    /// The variants that throw nothing away: asked for when the song was ingested, or not there.
+    pub fn lossless(&self) -> impl Iterator<Item = &Variant> {
+        self.variants.iter().filter(|variant| variant.codec == Codec::Flac)
+    }
+
+    /// How long it plays, in seconds, from decoded samples.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.variants.first().map_or(0.0, |variant| variant.timeline.seconds())
+    }
 }
 
 /// A revision, or an attempt that came to nothing, whose chunks are still to be removed.

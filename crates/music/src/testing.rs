@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 
 use crate::{
-    AudioFormat, Description, Media, Name, Revision, RevisionId, Song, Source, Status, Timeline,
-    Variant,
+    AudioFormat, Codec, Description, Media, Name, Revision, RevisionId, Song, Source, Status,
+    Timeline, Variant,
 };
 
 /// A text.
@@ -62,11 +62,13 @@ pub fn revision(id: RevisionId, samples: u64) -> Revision {
         name: "128k".into(),
         bandwidth: 140_000,
         average_bandwidth: 130_000,
-        codecs: "mp4a.40.2".into(),
+        codec: Codec::Aac,
         channels: 2,
         media_time: 1024,
+        timeline: Timeline::new(48_000, samples),
+        bit_exact: false,
     };
-    Revision { id, timeline: Timeline::new(48_000, samples), variants: vec![variant] }
+    Revision { id, variants: vec![variant], loudness: None }
 }
 
 /// A song whose first attempt is under way, with a lease of a minute.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::output_rate;
+
 /// Segments are a whole number of these samples long: the least common multiple of the frame
 /// lengths of AAC-LC (1024) and of our FLAC (4096), so that frames of either end at a boundary.
 const GRID: u64 = 4096;
@@ -10,10 +12,12 @@ const GRID: u64 = 4096;
 const NOMINAL_SECONDS: u64 = 6;
 
 /// The duration of every segment but the last, in samples at `rate` (Hz): as near to 6 s as whole
-/// frames allow.
+/// frames allow at the rate that AAC is made at, and at all others the same time.
 #[must_use]
 pub const fn segment_duration(rate: u32) -> u64 {
-    (NOMINAL_SECONDS * rate as u64 + GRID / 2) / GRID * GRID
+    let base = output_rate(rate) as u64;
+    let duration = (NOMINAL_SECONDS * base + GRID / 2) / GRID * GRID;
+    duration * rate as u64 / base
 }
 
 /// Consecutive segments of one duration.
@@ -25,13 +29,13 @@ pub struct Run {
     pub count: u32,
 }
 
-/// The presentation times of a revision's segments, run-length encoded.
+/// The presentation times of a variant's segments, run-length encoded.
 ///
 /// Presentation time begins where the source begins: samples that an encoder needs before its
 /// first one are not on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
-    /// Units per second; the sample rate of the variants, in Hz.
+    /// Units per second; the sample rate of the variant, in Hz.
     pub timescale: u32,
     /// The segments, first to last.
     pub runs: Vec<Run>,
@@ -41,14 +45,29 @@ impl Timeline {
     /// The timeline of `samples` samples at `rate` Hz: equal segments, then what is left.
     #[must_use]
     pub fn new(rate: u32, samples: u64) -> Self {
+        Self::shifted(rate, samples, 0)
+    }
+
+    /// The same, with every boundary `shift` samples later: where no frame ends on the grid.
+    #[must_use]
+    pub fn shifted(rate: u32, samples: u64, shift: u64) -> Self {
         let duration = segment_duration(rate);
-        let whole = u32::try_from(samples / duration).unwrap_or(u32::MAX);
-        let rest = samples % duration;
-        let runs = [Run { duration, count: whole }, Run { duration: rest, count: 1 }];
-        Self {
-            timescale: rate,
-            runs: runs.into_iter().filter(|run| run.count > 0 && run.duration > 0).collect(),
+        let first = (duration + shift).min(samples);
+        let whole = (samples - first) / duration;
+        let mut runs: Vec<Run> = Vec::with_capacity(3);
+        for (duration, count) in
+            [(first, 1), (duration, whole), (samples - first - whole * duration, 1)]
+        {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            match runs.last_mut() {
+                Some(run) if run.duration == duration => {
+                    run.count = run.count.saturating_add(count);
+                }
+                _ if duration > 0 && count > 0 => runs.push(Run { duration, count }),
+                _ => {}
+            }
         }
+        Self { timescale: rate, runs }
     }
 
     /// The duration of each segment, in units of the timescale.
@@ -90,6 +109,8 @@ mod tests {
     fn segments_are_six_seconds_to_within_half_a_second_at_both_rates() {
         assert_eq!(segment_duration(48_000), 70 * 4096);
         assert_eq!(segment_duration(44_100), 65 * 4096);
+        assert_eq!(segment_duration(96_000), 140 * 4096);
+        assert_eq!(segment_duration(88_200), 130 * 4096);
         for rate in [44_100, 48_000] {
             let halves = segment_duration(rate) * 2 / u64::from(rate);
             assert!((11..13).contains(&halves), "{rate} Hz");
@@ -106,5 +127,18 @@ mod tests {
             assert_eq!(timeline.segments().count(), timeline.len());
             assert!(timeline.segments().all(|segment| segment > 0));
         }
+    }
+
+    #[test]
+    fn a_shift_moves_every_boundary_and_no_end() {
+        let duration = segment_duration(48_000);
+        let segments =
+            |samples| Timeline::shifted(48_000, samples, 960).segments().collect::<Vec<_>>();
+        assert_eq!(segments(3 * duration), [duration + 960, duration, duration - 960]);
+        assert_eq!(segments(duration + 960), [duration + 960]);
+        assert_eq!(segments(duration + 961), [duration + 960, 1]);
+        assert_eq!(segments(5), [5]);
+        let whole = Timeline::new(48_000, 3 * duration);
+        assert_eq!(whole.runs, [Run { duration, count: 3 }]);
     }
 }

@@ -96,3 +96,30 @@ async fn sweep(jobs: Arc<dyn Jobs>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Lookup;
+
+    async fn listens(variables: &[(&str, &str)]) -> std::result::Result<TcpListener, BoxError> {
+        let lookup = Lookup::new(|name| {
+            let given = variables.iter().chain(&[("PORT", "0")]);
+            given.into_iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        });
+        bind(&HttpConfig::from_lookup(&lookup)?).await
+    }
+
+    #[tokio::test]
+    async fn strangers_reach_nothing_that_asks_for_no_key_unless_that_is_meant() {
+        for host in ["0.0.0.0", "::"] {
+            let refused = listens(&[("HOST", host)]).await.expect_err("has no key").to_string();
+            assert!(refused.contains("API_KEY"), "{refused}");
+            assert!(listens(&[("HOST", host), ("ALLOW_ANONYMOUS_WRITES", "false")]).await.is_err());
+        }
+        for allowed in [("API_KEY", "a key"), ("ALLOW_ANONYMOUS_WRITES", "true")] {
+            listens(&[("HOST", "0.0.0.0"), allowed]).await.expect("is allowed");
+        }
+        listens(&[("HOST", "127.0.0.1")]).await.expect("is loopback");
+    }
+}

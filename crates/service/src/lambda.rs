@@ -1,19 +1,23 @@
 //! Lambda: HTTP events go to the app, all others to the jobs, told apart by their shape.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Body,
     response::{IntoResponse, Response},
 };
-use lambda_http::{Adapter, request::LambdaRequest};
-use lambda_runtime::{LambdaEvent, Service, service_fn};
+use lambda_http::request::LambdaRequest;
+use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tower::ServiceExt;
 
-use crate::{BoxError, HttpConfig, Jobs, Problem, app::RequestId};
+use crate::{
+    BoxError, HttpConfig, Jobs, Problem,
+    app::RequestId,
+    lambda_answer::{Format, LambdaAnswer},
+};
 
 tokio::task_local! {
     /// The ARN by which this invocation called the function: with the alias, if it named one.
@@ -35,9 +39,9 @@ struct Shape<'a> {
 /// out once, by the runtime.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Outcome<R> {
+enum Outcome {
     /// The answer to an HTTP event.
-    Answered(R),
+    Answered(LambdaAnswer),
     /// What nobody waits for: `null`.
     Done,
 }
@@ -60,7 +64,7 @@ async fn handle(
     app: Router,
     jobs: Arc<dyn Jobs>,
     limit: Option<Duration>,
-) -> Result<Outcome<impl Serialize>, BoxError> {
+) -> Result<Outcome, BoxError> {
     let LambdaEvent { payload, context } = event;
     if let Ok(shape) = serde_json::from_str::<Shape<'_>>(payload.get()) {
         if let Some(job) = shape.segue_job {
@@ -74,15 +78,13 @@ async fn handle(
     }
     let mut request: LambdaRequest = serde_json::from_str(payload.get())?;
     straighten(&mut request);
-    let request_id = RequestId(context.request_id.clone());
-    let function = context.invoked_function_arn.clone();
-    let service = tower::service_fn(move |request: lambda_http::Request| {
-        let (app, request_id) = (app.clone(), request_id.clone());
-        async move { Ok::<_, Infallible>(answer(app, request, request_id, limit).await) }
-    });
-    let mut adapter = Adapter::from(service);
-    let answered = adapter.call(LambdaEvent { payload: request, context });
-    Ok(Outcome::Answered(INVOKED_FUNCTION.scope(function, answered).await?))
+    let format = match &request {
+        LambdaRequest::ApiGatewayV1(_) => Format::Rest,
+        _ => Format::Http,
+    };
+    let answered = answer(app, request.into(), RequestId(context.request_id), limit);
+    let answered = INVOKED_FUNCTION.scope(context.invoked_function_arn, answered).await;
+    Ok(Outcome::Answered(LambdaAnswer::new(format, answered).await?))
 }
 
 /// Makes the path what the client asked for, in the form that a URI has.

@@ -2,15 +2,20 @@
 
 use std::io::{IsTerminal, stderr};
 
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Starts logging, at the level that `LOG` says (such as `debug` or `warn,crud=debug`), else `info`.
 pub fn init() {
-    let filter = EnvFilter::try_from_env("LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    let given = std::env::var("LOG").ok().filter(|levels| !levels.is_empty());
+    let filter = given.and_then(|levels| levels.parse().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = fmt::layer().with_writer(stderr);
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() && stderr().is_terminal() {
-        builder.with_target(false).init();
+        registry.with(layer.with_target(false)).init();
     } else {
-        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+        let layer = layer.json().flatten_event(true).with_current_span(true).with_span_list(false);
+        registry.with(layer).init();
     }
 }

@@ -103,8 +103,10 @@ pub fn mongodb_url() -> &'static str {
 pub struct Mongod {
     url: String,
     id: u32,
-    /// The other end is held by nobody else: it closes when this process is gone.
-    _alive: ChildStdin,
+    server: Command,
+    directory: PathBuf,
+    /// The other ends are held by nobody else: they close when this process is gone.
+    alive: Vec<ChildStdin>,
 }
 
 impl Mongod {
@@ -133,6 +135,17 @@ impl Mongod {
         self.id
     }
 
+    /// Starts it again on its data and its port, after it has ended. Returns once it takes writes.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub fn restart(&mut self) {
+        let (id, alive) = tethered(&self.server, &self.directory);
+        self.id = id;
+        self.alive.push(alive);
+        assert!(blocking(is_writable(self.url.clone())), "it does not start again");
+    }
+
     fn try_start(program: &Path) -> Option<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0)).ok()?.local_addr().ok()?.port();
         let directory = tempfile::Builder::new().prefix("segue-mongod-").tempdir().ok()?.keep();
@@ -146,7 +159,7 @@ impl Mongod {
         let host = format!("127.0.0.1:{port}");
         let url = format!("mongodb://{host}/?replicaSet=segue");
         if blocking(initiate(host)) && blocking(is_writable(url.clone())) {
-            return Some(Self { url, id, _alive: alive });
+            return Some(Self { url, id, server, directory, alive: vec![alive] });
         }
         let log = fs::read_to_string(log).unwrap_or_default();
         eprintln!("{}", log.lines().rev().take(5).collect::<Vec<_>>().join("\n"));

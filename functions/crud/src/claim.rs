@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::http::{HeaderMap, StatusCode};
-use base64::{Engine, prelude::BASE64_STANDARD};
 use ingest::Spool;
 use jiff::SignedDuration;
 use music::SongId;
@@ -88,7 +87,7 @@ pub(crate) async fn take(
 /// What tells one song to be added from another.
 fn fingerprint(spool: &Spool, given: &Given) -> String {
     let text = format!("{}\n{given:?}", spool.sha256());
-    BASE64_STANDARD.encode(Sha256::digest(text))
+    ingest::hexadecimal(&Sha256::digest(text))
 }
 
 /// A key that a request under way has. If it comes to nothing, the key goes: it may be tried again.

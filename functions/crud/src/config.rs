@@ -62,6 +62,7 @@ fn ingest_config(lookup: &Lookup<'_>) -> Result<IngestConfig, ConfigError> {
         ffmpeg: lookup.text("FFMPEG").map_or(default.ffmpeg, Into::into),
         work_dir: lookup.text("WORK_DIR").map_or(default.work_dir, Into::into),
         keep_original: lookup.switch("KEEP_ORIGINAL", default.keep_original)?,
+        lossless: lookup.switch("LOSSLESS", default.lossless)?,
         max_upload_bytes: lookup.parse(
             "MAX_UPLOAD_BYTES",
             "a number of bytes",
@@ -73,6 +74,11 @@ fn ingest_config(lookup: &Lookup<'_>) -> Result<IngestConfig, ConfigError> {
             "MAX_FFMPEG_BYTES",
             "a number of bytes",
             default.max_ffmpeg_memory,
+        )?,
+        max_output_bytes: lookup.parse(
+            "MAX_OUTPUT_BYTES",
+            "a number of bytes",
+            default.max_output_bytes,
         )?,
         ..default
     })

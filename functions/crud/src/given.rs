@@ -9,6 +9,8 @@ use service::{Problem, Result};
 pub(crate) struct Given {
     pub(crate) patch: Patch,
     pub(crate) filename: Option<String>,
+    /// Whether FLAC is made of what is lossless.
+    pub(crate) lossless: Option<bool>,
 }
 
 /// Reads what is given by name, in JSON or in a query. An empty text counts as not given.
@@ -25,9 +27,16 @@ pub(crate) fn from_fields(mut fields: Map<String, Value>) -> Result<Given> {
         Some(Value::String(name)) => file_name(&name),
         _ => None,
     };
+    let lossless = match fields.remove("lossless") {
+        None | Some(Value::Null) => None,
+        Some(Value::Bool(lossless)) => Some(lossless),
+        Some(Value::String(text)) if text == "true" => Some(true),
+        Some(Value::String(text)) if text == "false" => Some(false),
+        Some(_) => return Err(Problem::bad_request("lossless is neither true nor false")),
+    };
     let patch = serde_json::from_value(Value::Object(fields))
         .map_err(|error| Problem::bad_request(format!("not a description of a song: {error}")))?;
-    Ok(Given { patch, filename })
+    Ok(Given { patch, filename, lossless })
 }
 
 /// The last component of what may be a path on either kind of system, fit to be shown.

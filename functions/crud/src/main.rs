@@ -5,9 +5,12 @@ use std::sync::Arc;
 use crud::{Config, Crud};
 use service::{BoxError, Lookup};
 
-#[tokio::main]
-async fn main() -> Result<(), BoxError> {
+fn main() -> Result<(), BoxError> {
     service::init_logging();
+    service::block_on(serve())
+}
+
+async fn serve() -> Result<(), BoxError> {
     let config = Config::from_lookup(&Lookup::environment())?;
     let http = config.http.clone();
     let key = http.resolve_key().await?;

@@ -1,6 +1,6 @@
 //! A song as clients see it.
 
-use music::{Description, Media, Song, Source, Status, Timestamp, Variant};
+use music::{Description, Loudness, Media, Song, Source, Status, Timestamp, Variant};
 use serde::Serialize;
 
 /// The JSON of a song: what concerns a client, and where it is played.
@@ -20,8 +20,13 @@ pub(crate) struct SongJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<String>,
     variants: Vec<VariantJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loudness: Option<LoudnessJson>,
     source: SourceJson<'a>,
     stream_url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lossless_url: Option<String>,
+    dash_url: String,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -31,7 +36,26 @@ struct VariantJson<'a> {
     name: &'a str,
     bandwidth: u64,
     average_bandwidth: u64,
-    codecs: &'a str,
+    codecs: &'static str,
+    /// In Hz.
+    sample_rate: u32,
+    channels: u16,
+    /// How many decoded samples precede the sound: those that a player cuts off.
+    media_time: u32,
+    /// How many samples the sound has then. What is decoded beyond them is cut off as well.
+    samples: u64,
+    bit_exact: bool,
+}
+
+#[derive(Serialize)]
+struct LoudnessJson {
+    /// In LUFS.
+    integrated: f64,
+    /// In dBTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    true_peak: Option<f64>,
+    /// In dB.
+    replay_gain: f64,
 }
 
 #[derive(Serialize)]
@@ -61,10 +85,11 @@ impl<'a> SongJson<'a> {
     /// `song`, with URLs under `base_path`.
     pub(crate) fn new(song: &'a Song, base_path: &str) -> Self {
         let revision = song.revision.as_ref();
+        let url = |file| format!("{base_path}/stream/{}/{file}", song.id);
         Self {
             id: song.id.to_string(),
             description: &song.description,
-            duration: revision.map(|revision| revision.timeline.seconds()),
+            duration: revision.map(music::Revision::seconds),
             status: song.status,
             error: song.error.as_deref(),
             progress: song.attempt.as_ref().map(|attempt| attempt.progress),
@@ -72,8 +97,13 @@ impl<'a> SongJson<'a> {
             variants: revision.map_or_else(Vec::new, |revision| {
                 revision.variants.iter().map(VariantJson::from).collect()
             }),
+            loudness: revision.and_then(|revision| revision.loudness).map(LoudnessJson::from),
             source: SourceJson::from(&song.source),
-            stream_url: format!("{base_path}/stream/{}/outputlist.m3u8", song.id),
+            stream_url: url("outputlist.m3u8"),
+            lossless_url: revision
+                .filter(|revision| revision.lossless().next().is_some())
+                .map(|_| url("lossless.m3u8")),
+            dash_url: url("manifest.mpd"),
             created_at: song.created_at,
             updated_at: song.updated_at,
         }
@@ -86,8 +116,20 @@ impl<'a> From<&'a Variant> for VariantJson<'a> {
             name: &variant.name,
             bandwidth: variant.bandwidth,
             average_bandwidth: variant.average_bandwidth,
-            codecs: &variant.codecs,
+            codecs: variant.codec.codecs(),
+            sample_rate: variant.timeline.timescale,
+            channels: variant.channels,
+            media_time: variant.media_time,
+            samples: variant.timeline.samples(),
+            bit_exact: variant.bit_exact,
         }
+    }
+}
+
+impl From<Loudness> for LoudnessJson {
+    fn from(loudness: Loudness) -> Self {
+        let replay_gain = (loudness.replay_gain() * 100.0).round() / 100.0;
+        Self { integrated: loudness.integrated, true_peak: loudness.true_peak, replay_gain }
     }
 }
 

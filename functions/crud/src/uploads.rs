@@ -11,7 +11,10 @@ use music::{Song, SongId, Timestamp};
 use service::{Dispatch, Result};
 use store::{ChunkKey, Store, Upload};
 
-use crate::{routes::metadata, worker::hand_over};
+use crate::{
+    routes::metadata,
+    worker::{Job, hand_over},
+};
 
 /// How many uploads are asked for at a time.
 const PAGE: usize = 100;
@@ -66,19 +69,22 @@ impl Uploads {
     /// Makes a complete upload a song that is about to be ingested. Harmless to repeat: the upload's
     /// record goes last.
     pub(crate) async fn finish(&self, dispatch: &dyn Dispatch, upload: &Upload) -> Result<()> {
-        let song = self.become_song(upload).await?;
+        let (song, job) = self.become_song(upload).await?;
         // Where its attempt does not stand any more there is nothing left to hand over.
-        hand_over(self.store.as_ref(), dispatch, &song).await?;
+        hand_over(self.store.as_ref(), dispatch, &song, job).await?;
         Ok(self.forget(upload).await?)
     }
 
-    /// The song of a complete upload.
-    pub(crate) async fn become_song(&self, upload: &Upload) -> store::Result<Song> {
+    /// The song of a complete upload, and the job that makes it playable.
+    pub(crate) async fn become_song(&self, upload: &Upload) -> store::Result<(Song, Option<Job>)> {
         // Was read when the upload was made.
         let given = metadata::parse(&upload.metadata).unwrap_or_default();
         let filename = given.filename.as_deref();
         match self.ingest.add_uploaded(upload, given.patch, filename).await {
-            Ok(song) => Ok(song),
+            Ok(song) => {
+                let job = Job::of(&song, given.lossless);
+                Ok((song, job))
+            }
             Err(ingest::Error::Store(error)) => Err(error),
             Err(error) => Err(store::Error::Backend(error.into())),
         }

@@ -19,16 +19,19 @@ use crate::uploads::Uploads;
 pub(crate) struct Job {
     song: SongId,
     attempt: RevisionId,
+    /// Whether FLAC is made of what is lossless, where somebody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lossless: Option<bool>,
 }
 
 impl Job {
     /// The job of the attempt that `song` has under way, if it has one.
-    pub(crate) fn of(song: &Song) -> Option<Self> {
-        song.attempt.as_ref().map(|attempt| Self { song: song.id, attempt: attempt.id })
+    pub(crate) fn of(song: &Song, lossless: Option<bool>) -> Option<Self> {
+        song.attempt.as_ref().map(|attempt| Self { song: song.id, attempt: attempt.id, lossless })
     }
 
     pub(crate) fn to_value(self) -> Value {
-        serde_json::json!({ "song": self.song, "attempt": self.attempt })
+        serde_json::json!(self)
     }
 }
 
@@ -41,8 +44,9 @@ pub(crate) async fn hand_over(
     store: &dyn Store,
     dispatch: &dyn Dispatch,
     song: &Song,
+    job: Option<Job>,
 ) -> service::Result<bool> {
-    let (Some(job), Some(attempt)) = (Job::of(song), song.attempt.clone()) else {
+    let (Some(job), Some(attempt)) = (job, song.attempt.clone()) else {
         return Ok(false);
     };
     let attempt = Attempt { lease_until: music::now() + QUEUE_LEASE, ..attempt };
@@ -74,8 +78,8 @@ impl Worker {
     /// hand them to.
     pub async fn sweep_all(&self) -> Result<(), BoxError> {
         for upload in self.uploads.complete().await? {
-            let song = self.uploads.become_song(&upload).await?;
-            if let Some(job) = Job::of(&song) {
+            let (_, job) = self.uploads.become_song(&upload).await?;
+            if let Some(job) = job {
                 self.perform(job.to_value()).await?;
             }
             self.uploads.forget(&upload).await?;
@@ -117,9 +121,9 @@ impl Jobs for Worker {
     /// Makes the revision. A second delivery of a job finds its attempt no longer under way, or
     /// does the same again under the same keys.
     async fn perform(&self, job: Value) -> Result<(), BoxError> {
-        let Job { song, attempt } = serde_json::from_value(job)?;
+        let Job { song, attempt, lossless } = serde_json::from_value(job)?;
         let _permit = self.encoding.acquire().await?;
-        match self.ingest.run(song, attempt, None).await {
+        match self.ingest.run(song, attempt, None, lossless).await {
             Ok(_) => Ok(()),
             // Told to whoever sent the file, by the song's own `error`.
             Err(ingest::Error::Rejected(rejection)) => {

@@ -54,13 +54,6 @@ async fn offset(stage: &Stage, path: &str) -> String {
     answer.header("upload-offset").to_owned()
 }
 
-/// The SHA-256 of `bytes`, in lower-case hexadecimal.
-fn hash(bytes: &[u8]) -> String {
-    sha2::Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
-
 /// The song of an upload, once nothing happens to it any more.
 async fn song(stage: &Stage, path: &str) -> Value {
     let song = path.replace("/uploads/", "/songs/");
@@ -107,7 +100,7 @@ async fn a_song_comes_in_by_parts_and_is_ingested_by_itself() {
         (&made["album"], &made["source"]["container"]),
         (&json!("Homogenic"), &json!("wav"))
     );
-    let sha256 = hash(&file);
+    let sha256 = ingest::hexadecimal(&sha2::Sha256::digest(&file));
     assert_eq!(made["source"]["sha256"], sha256);
     let original = stage.get(&format!("/songs/{}/original", id(&path))).empty().await;
     assert!(original.body == file);

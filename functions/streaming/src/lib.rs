@@ -1,4 +1,4 @@
-//! Serves HTTP Live Streaming out of the store: playlists rendered from a song's timeline, and
+//! Serves HTTP Live Streaming and DASH out of the store: playlists rendered from a song's timeline, and
 //! segments as they were packaged.
 //!
 //! Every request costs one read of the store.
@@ -18,6 +18,8 @@ pub use config::Config;
 pub fn router(store: Arc<dyn Store>) -> Router {
     let playlists = Router::new()
         .route("/stream/{id}/outputlist.m3u8", get(routes::multivariant_playlist))
+        .route("/stream/{id}/lossless.m3u8", get(routes::lossless_playlist))
+        .route("/stream/{id}/manifest.mpd", get(routes::manifest))
         .route("/stream/{id}/{revision}/{variant}/playlist.m3u8", get(routes::media_playlist))
         .layer(CompressionLayer::new());
     Router::new()

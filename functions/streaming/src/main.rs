@@ -5,9 +5,12 @@ use std::sync::Arc;
 use service::{BoxError, Lookup, NoJobs};
 use streaming::Config;
 
-#[tokio::main]
-async fn main() -> Result<(), BoxError> {
+fn main() -> Result<(), BoxError> {
     service::init_logging();
+    service::block_on(serve())
+}
+
+async fn serve() -> Result<(), BoxError> {
     let config = Config::from_lookup(&Lookup::environment())?;
     let key = config.http.resolve_key().await?;
     let store = store::open(&config.database_url.resolve().await?).await?;

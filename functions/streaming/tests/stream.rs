@@ -5,7 +5,7 @@ use axum::{
     http::{Method, StatusCode},
 };
 use bytes::Bytes;
-use music::{RevisionId, Song, SongId, Status, testing};
+use music::{Codec, RevisionId, Song, SongId, Status, Variant, testing};
 use service::{HttpConfig, Lookup, app, testing::Call};
 use std::sync::Arc;
 use store::{ChunkKey, Store, testing::TestDatabase};
@@ -64,6 +64,51 @@ fn revision(song: &Song) -> RevisionId {
 fn ready_song() -> Song {
     let samples = music::segment_duration(48_000) + 48_000;
     testing::ready(testing::description("Jóga", "Björk"), samples)
+}
+
+#[tokio::test]
+async fn dash_players_are_told_of_the_same_files() {
+    let stage = Stage::new().await;
+    let manifest = Call::get(&stage.app, &stage.path("manifest.mpd")).empty().await;
+    assert_eq!(manifest.status, StatusCode::OK);
+    assert_eq!(manifest.header("content-type"), "application/dash+xml");
+    assert_eq!(manifest.header("cache-control"), "public, max-age=10");
+    let attribute = |name: &str| {
+        let text = manifest.text().split(&format!("{name}=\"")).nth(1).expect("is there");
+        text.split('"').next().expect("ends").to_owned()
+    };
+    for file in [attribute("initialization"), attribute("media").replace("$Number$", "1")] {
+        let answer = Call::get(&stage.app, &stage.path(&file)).empty().await;
+        assert_eq!(answer.status, StatusCode::OK, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_song_without_flac_has_no_lossless_playlist() {
+    let mut stage = Stage::new().await;
+    let answer = Call::get(&stage.app, &stage.path("lossless.m3u8")).empty().await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+
+    let mut song = ready_song();
+    let revision = song.revision.as_mut().expect("is ready");
+    let flac = Variant {
+        name: "lossless".into(),
+        codec: Codec::Flac,
+        media_time: 0,
+        ..revision.variants[0].clone()
+    };
+    revision.variants.push(flac);
+    stage.store.insert(&song).await.expect("inserts");
+    stage.song = song;
+    let answer = Call::get(&stage.app, &stage.path("lossless.m3u8")).empty().await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let first = answer.text().lines().find(|line| !line.starts_with('#')).expect("lists a variant");
+    assert!(first.ends_with("/lossless/playlist.m3u8"), "{first}");
+    let media = Call::get(&stage.app, &stage.path(first)).empty().await;
+    assert_eq!(media.status, StatusCode::OK);
+    let usual = Call::get(&stage.app, &stage.path("outputlist.m3u8")).empty().await;
+    assert!(!usual.text().contains("lossless"), "nobody lands on it by accident");
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! The boxes around the frames (ISO/IEC 14496-12; CMAF, ISO/IEC 23000-19 §7).
 
 use mp4_atom::{
-    AnySampleGroupEntry, Audio, Codec as SampleEntry, Dinf, Dref, Edts, Elst, ElstEntry, Encode,
-    FourCC, Ftyp, Hdlr, Mdhd, Mdia, Mehd, Mfhd, Minf, Moof, Moov, Mp4a, Mvex, Mvhd, Sbgp,
-    SbgpEntry, Sgpd, SgpdEntry, Smhd, Stbl, Stco, Stsd, Tfdt, Tfhd, Tkhd, Traf, Trak, Trex, Trun,
-    TrunEntry, Url, esds,
+    AnySampleGroupEntry, Audio, Codec as SampleEntry, Dfla, Dinf, Dref, Edts, Elst, ElstEntry,
+    Encode, Flac, FlacMetadataBlock, FourCC, Ftyp, Hdlr, Mdhd, Mdia, Mehd, Mfhd, Minf, Moof, Moov,
+    Mp4a, Mvex, Mvhd, Sbgp, SbgpEntry, Sgpd, SgpdEntry, Smhd, Stbl, Stco, Stsd, Tfdt, Tfhd, Tkhd,
+    Traf, Trak, Trex, Trun, TrunEntry, Url, esds,
 };
 
-use super::{Codec, PackageError};
+use super::{CodecConfig, FlacConfig, PackageError};
+use crate::AacConfig;
 
 const TRACK: u32 = 1;
 
@@ -29,7 +30,7 @@ pub(super) struct Rates {
 
 /// The initialization section: how to decode, and which samples are the sound.
 pub(super) fn init(
-    codec: &Codec,
+    codec: &CodecConfig,
     media_time: u32,
     samples: u64,
     rates: Rates,
@@ -59,14 +60,14 @@ pub(super) fn init(
                 default_sample_flags: INDEPENDENT,
             }],
         }),
-        trak: vec![track(codec, media_time, rates)],
+        trak: vec![track(codec, media_time, samples, rates)],
         ..Moov::default()
     }
     .encode(&mut bytes)?;
     Ok(bytes)
 }
 
-fn track(codec: &Codec, media_time: u32, rates: Rates) -> Trak {
+fn track(codec: &CodecConfig, media_time: u32, samples: u64, rates: Rates) -> Trak {
     // One entry that begins after the priming. A duration of 0 is that of all fragments that follow
     // (§8.6.6.1), the last of which ends with the sound.
     let edit = ElstEntry {
@@ -91,7 +92,7 @@ fn track(codec: &Codec, media_time: u32, rates: Rates) -> Trak {
                 // An empty location: the frames are in the same file (§8.7.2).
                 dinf: Dinf { dref: Dref { entries: vec![Url::default().into()] } },
                 stbl: Stbl {
-                    stsd: Stsd { codecs: vec![sample_entry(codec, rates)] },
+                    stsd: Stsd { codecs: vec![sample_entry(codec, samples, rates)] },
                     stco: Some(Stco::default()),
                     sgpd: codec.roll_distance().map(roll).into_iter().collect(),
                     ..Stbl::default()
@@ -103,38 +104,71 @@ fn track(codec: &Codec, media_time: u32, rates: Rates) -> Trak {
     }
 }
 
-fn sample_entry(codec: &Codec, rates: Rates) -> SampleEntry {
-    let audio = Audio {
+fn sample_entry(codec: &CodecConfig, samples: u64, rates: Rates) -> SampleEntry {
+    let audio = |bits: u8, rate: u32| Audio {
         data_reference_index: 1,
         channel_count: codec.channels(),
-        sample_size: 16,
-        sample_rate: u16::try_from(codec.rate()).unwrap_or(0).into(),
+        sample_size: bits.into(),
+        sample_rate: u16::try_from(rate).unwrap_or(0).into(),
     };
-    let bitrate = |rate: u64| u32::try_from(rate).unwrap_or(u32::MAX);
     match codec {
-        Codec::Aac(config) => Mp4a {
-            audio,
-            esds: esds::Esds {
-                es_desc: esds::EsDescriptor {
-                    dec_config: esds::DecoderConfig {
-                        // ISO/IEC 14496-1 §7.2.6.6: MPEG-4 audio, an audio stream.
-                        object_type_indication: 0x40,
-                        stream_type: 5,
-                        max_bitrate: bitrate(rates.peak),
-                        avg_bitrate: bitrate(rates.average),
-                        dec_specific: Some(esds::DecoderSpecific {
-                            raw: config.audio_specific_config().to_vec(),
-                            ..Default::default()
-                        }),
-                        ..Default::default()
-                    },
-                    ..Default::default()
-                },
-            },
+        CodecConfig::Aac(config) => Mp4a {
+            audio: audio(16, config.rate()),
+            esds: esds(*config, rates),
             btrt: None,
             taic: None,
         }
         .into(),
+        CodecConfig::Flac(config) => {
+            // A rate that does not fit into 16 bits is halved until it does (Encapsulation of FLAC
+            // in ISO Base Media File Format §3.3.1); decoders take it from STREAMINFO.
+            let mut rate = config.rate;
+            while rate > u32::from(u16::MAX) {
+                rate /= 2;
+            }
+            Flac { audio: audio(config.bits, rate), dfla: dfla(*config, samples) }.into()
+        }
+    }
+}
+
+fn esds(config: AacConfig, rates: Rates) -> esds::Esds {
+    let bitrate = |rate: u64| u32::try_from(rate).unwrap_or(u32::MAX);
+    esds::Esds {
+        es_desc: esds::EsDescriptor {
+            dec_config: esds::DecoderConfig {
+                // ISO/IEC 14496-1 §7.2.6.6: MPEG-4 audio, an audio stream.
+                object_type_indication: 0x40,
+                stream_type: 5,
+                max_bitrate: bitrate(rates.peak),
+                avg_bitrate: bitrate(rates.average),
+                dec_specific: Some(esds::DecoderSpecific {
+                    raw: config.audio_specific_config().to_vec(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            },
+            ..Default::default()
+        },
+    }
+}
+
+fn dfla(config: FlacConfig, samples: u64) -> Dfla {
+    /// What 36 bits hold.
+    const MOST_SAMPLES: u64 = (1 << 36) - 1;
+    Dfla {
+        blocks: vec![FlacMetadataBlock::StreamInfo {
+            minimum_block_size: config.frame_duration,
+            maximum_block_size: config.frame_duration,
+            // Of frame sizes, the number of samples and the MD5 of all of them, 0 says that they
+            // are not known (RFC 9639 §8.2).
+            minimum_frame_size: [0; 3].into(),
+            maximum_frame_size: [0; 3].into(),
+            sample_rate: config.rate,
+            num_channels_minus_one: config.channels.saturating_sub(1),
+            bits_per_sample_minus_one: config.bits.saturating_sub(1),
+            number_of_interchannel_samples: if samples > MOST_SAMPLES { 0 } else { samples },
+            md5_checksum: vec![0; 16],
+        }],
     }
 }
 
@@ -167,7 +201,7 @@ pub(super) struct Fragment<'a> {
 }
 
 /// All of a media segment that comes before its frames.
-pub(super) fn header(codec: &Codec, fragment: Fragment<'_>) -> Result<Vec<u8>, PackageError> {
+pub(super) fn header(codec: &CodecConfig, fragment: Fragment<'_>) -> Result<Vec<u8>, PackageError> {
     let mut moof = moof(codec, fragment);
     let mut bytes = Vec::with_capacity(128 + fragment.sizes.len() * 8);
     moof.encode(&mut bytes)?;
@@ -191,7 +225,7 @@ pub(super) const fn header_bound(frames: usize) -> usize {
     256 + frames * 8
 }
 
-fn moof(codec: &Codec, fragment: Fragment<'_>) -> Moof {
+fn moof(codec: &CodecConfig, fragment: Fragment<'_>) -> Moof {
     // Durations are told where one differs from the default of trex, and then for all (§8.8.8).
     let (last, usual) = (fragment.last_duration, codec.frame_duration());
     let count = fragment.sizes.len();

@@ -2,14 +2,18 @@
 
 mod bandwidth;
 mod boxes;
+mod codec;
+mod fragments;
 #[cfg(test)]
 mod tests;
 
 use bytes::{Bytes, BytesMut};
 use music::{Timeline, Variant, segment_duration};
 
-use crate::AacConfig;
 use boxes::Fragment;
+
+pub use codec::{CodecConfig, FlacConfig};
+pub use fragments::{FragmentError, FragmentReader, Sample};
 
 /// How many frames of the next segment are awaited before a full one is let go: a sound may end
 /// before the encoder's last frames do, and only what is still here can be shortened.
@@ -49,57 +53,6 @@ pub enum PackageError {
     Box(#[from] mp4_atom::Error),
 }
 
-/// How a track's frames are decoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Codec {
-    /// AAC-LC.
-    Aac(AacConfig),
-}
-
-impl Codec {
-    /// Samples per second and channel, in Hz: the track's timescale.
-    #[must_use]
-    pub fn rate(&self) -> u32 {
-        match self {
-            Self::Aac(config) => config.rate(),
-        }
-    }
-
-    /// How many channels there are.
-    #[must_use]
-    pub fn channels(&self) -> u16 {
-        match self {
-            Self::Aac(config) => config.channels(),
-        }
-    }
-
-    /// Decoded samples in every frame, per channel.
-    #[must_use]
-    pub fn frame_duration(&self) -> u32 {
-        match self {
-            Self::Aac(_) => AacConfig::FRAME_DURATION,
-        }
-    }
-
-    /// Its name in `CODECS` (RFC 6381 §3.3).
-    #[must_use]
-    pub fn codecs(&self) -> &'static str {
-        match self {
-            Self::Aac(_) => "mp4a.40.2",
-        }
-    }
-
-    /// How many frames away decoding must begin for a frame to sound right, where that is not the
-    /// frame itself. AAC's windows reach into the next frame (ISO/IEC 14496-24 §B).
-    #[expect(clippy::unnecessary_wraps, reason = "FLAC frames stand alone")]
-    fn roll_distance(&self) -> Option<i16> {
-        match self {
-            Self::Aac(_) => Some(-1),
-        }
-    }
-}
-
 /// A media segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
@@ -116,8 +69,6 @@ pub struct Package {
     pub init: Bytes,
     /// The last segments.
     pub segments: Vec<Segment>,
-    /// When all segments begin and end.
-    pub timeline: Timeline,
     /// The track as a variant, still without a name.
     pub variant: Variant,
 }
@@ -128,10 +79,11 @@ pub struct Package {
 /// samples later, so that the boundaries between segments, multiples of
 /// [`music::segment_duration`] in presentation time, are the same in every track of a song; the
 /// first segment is longer by what precedes the presentation. A frame across a boundary belongs to
-/// the segment before it.
+/// the segment before it, so where `media_time` is no whole number of frames, all boundaries are
+/// later by what is missing to one.
 #[derive(Debug)]
 pub struct Packager {
-    codec: Codec,
+    codec: CodecConfig,
     media_time: u32,
     /// Presentation duration of every segment but the last, in samples.
     nominal: u64,
@@ -178,15 +130,6 @@ impl Pending {
         }
     }
 
-    /// Takes the last frame off, if it is not the only one.
-    fn split_last(&mut self) -> Option<Self> {
-        let size = if self.sizes.len() > 1 { self.sizes.pop()? } else { return None };
-        let mut last = Self::new(self.end(), 1, size as usize);
-        last.bytes.extend_from_slice(&self.bytes.split_off(self.bytes.len() - size as usize));
-        last.sizes.push(size);
-        Some(last)
-    }
-
     fn take(&mut self) -> Self {
         std::mem::replace(self, Self::new(0, 0, 0))
     }
@@ -196,7 +139,7 @@ impl Packager {
     /// A packager for frames of `codec`, the first `media_time` decoded samples of which are not
     /// part of the sound.
     #[must_use]
-    pub fn new(codec: Codec, media_time: u32) -> Self {
+    pub fn new(codec: CodecConfig, media_time: u32) -> Self {
         let nominal = segment_duration(codec.rate());
         let mut packager = Self {
             codec,
@@ -256,36 +199,34 @@ impl Packager {
         }
         let needed = end.div_ceil(frame_duration);
         let short = u32::try_from(end % frame_duration).ok().filter(|duration| *duration > 0);
-
-        let timeline = Timeline::new(self.codec.rate(), samples);
         let mut last: Vec<Pending> =
             self.full.take().into_iter().chain([self.open.take()]).collect();
         for pending in &mut last {
             pending.truncate(needed.saturating_sub(pending.start));
         }
         last.retain(|pending| !pending.sizes.is_empty());
-        // A sound that ends within a frame across a boundary still has a segment after it.
-        if self.sizes.len() + last.len() < timeline.len() {
-            let split = last.last_mut().and_then(Pending::split_last);
-            last.extend(split);
-        }
         let mut segments = Vec::with_capacity(last.len());
         for pending in last {
             let short = short.filter(|_| pending.end() == needed);
             segments.push(self.emit(pending, short)?);
         }
 
+        let media_time = u64::from(self.media_time);
+        let shift = media_time.next_multiple_of(frame_duration) - media_time;
+        let timeline = Timeline::shifted(self.codec.rate(), samples, shift);
         let rates = bandwidth::rates(&timeline, &self.sizes);
         let init = boxes::init(&self.codec, self.media_time, samples, rates)?.into();
         let variant = Variant {
             name: String::new(),
             bandwidth: rates.peak,
             average_bandwidth: rates.average,
-            codecs: self.codec.codecs().into(),
+            codec: self.codec.codec(),
             channels: self.codec.channels(),
             media_time: self.media_time,
+            timeline,
+            bit_exact: false,
         };
-        Ok(Package { init, segments, timeline, variant })
+        Ok(Package { init, segments, variant })
     }
 
     /// How many samples of the first `frames` frames are presented.

@@ -2,11 +2,12 @@ use mp4_atom::{Any, Decode as _, Moof, Moov};
 use proptest::prelude::*;
 
 use super::*;
+use crate::AacConfig;
 
 const PRIMING: u32 = 1024;
 
-fn aac(rate: u32, channels: u16) -> Codec {
-    Codec::Aac(AacConfig::new(rate, channels).expect("is known"))
+fn aac(rate: u32, channels: u16) -> CodecConfig {
+    CodecConfig::Aac(AacConfig::new(rate, channels).expect("is known"))
 }
 
 /// Frames of the given sizes, each of a byte of its own.
@@ -107,7 +108,7 @@ fn the_first_segment_has_one_frame_more_so_that_boundaries_are_those_of_the_soun
     assert_eq!(read[1].samples.len() as u64, duration / 1024);
     assert_eq!(read[1].start, duration + u64::from(PRIMING));
     assert_eq!(read[2].durations, [5]);
-    assert_eq!(package.timeline.segments().collect::<Vec<_>>(), [duration, duration, 5]);
+    assert_eq!(package.variant.timeline.segments().collect::<Vec<_>>(), [duration, duration, 5]);
 }
 
 #[test]
@@ -156,6 +157,59 @@ fn boxes_add_little_to_the_frames() {
     assert!((all - payload) * 1000 < payload * 15, "{} bytes for {payload}", all - payload);
 }
 
+/// FLAC at twice the rate of the AAC beside it.
+const FLAC: CodecConfig =
+    CodecConfig::Flac(FlacConfig { rate: 96_000, channels: 2, bits: 24, frame_duration: 4096 });
+
+#[test]
+fn flac_has_no_priming_and_the_same_boundaries_at_twice_the_rate() {
+    let samples = 3 * segment_duration(96_000) - 4000;
+    let count = usize::try_from(samples.div_ceil(4096)).expect("is small");
+    let mut packager = Packager::new(FLAC, 0);
+    let mut segments = Vec::new();
+    for frame in frames(&vec![900; count]) {
+        segments.extend(packager.push(&frame).expect("takes it"));
+    }
+    let package = packager.finish(samples).expect("packages");
+    segments.extend(package.segments.iter().cloned());
+    let ends: Vec<u64> = package.variant.timeline.segments().collect();
+    assert_eq!(ends, [140 * 4096, 140 * 4096, 140 * 4096 - 4000]);
+    assert_eq!(segments.len(), 3);
+
+    let mut rest = package.init.as_ref();
+    Any::decode(&mut rest).expect("decodes");
+    let moov = Moov::decode(&mut rest).expect("decodes");
+    let table = &moov.trak[0].mdia.minf.stbl;
+    assert!(table.sgpd.is_empty(), "every frame stands alone");
+    let mp4_atom::Codec::Flac(entry) = &table.stsd.codecs[0] else { panic!("FLAC") };
+    assert_eq!(entry.audio.sample_rate, 48_000_u16.into());
+    let [
+        mp4_atom::FlacMetadataBlock::StreamInfo {
+            sample_rate,
+            bits_per_sample_minus_one,
+            number_of_interchannel_samples,
+            ..
+        },
+    ] = &entry.dfla.blocks[..]
+    else {
+        panic!("STREAMINFO alone")
+    };
+    assert_eq!((*sample_rate, *bits_per_sample_minus_one), (96_000, 23));
+    assert_eq!(*number_of_interchannel_samples, samples);
+}
+
+#[test]
+fn frames_off_the_grid_move_every_boundary_to_the_end_of_a_frame() {
+    let duration = segment_duration(48_000);
+    let count = usize::try_from((2 * duration + 2112).div_ceil(1024)).expect("is small");
+    let (package, segments) =
+        package(2112, &frames(&vec![300; count]), 2 * duration).expect("packages");
+    let shift = 3 * 1024 - 2112;
+    let durations: Vec<u64> = package.variant.timeline.segments().collect();
+    assert_eq!(durations, [duration + shift, duration - shift]);
+    assert_eq!(read(&segments[1]).start, 2112 + duration + shift);
+}
+
 proptest! {
     #[test]
     fn every_frame_is_in_its_segment_and_the_samples_add_up(
@@ -184,14 +238,16 @@ proptest! {
         }
         prop_assert_eq!(end, u64::from(media_time) + samples);
 
-        // Boundaries are those of the timeline, to within the frame that is across.
-        prop_assert_eq!(package.timeline.samples(), samples);
-        prop_assert_eq!(package.timeline.len(), segments.len());
+        // Segments begin and end where the timeline says, and that is the grid, to within a frame.
+        prop_assert_eq!(package.variant.timeline.samples(), samples);
+        prop_assert_eq!(package.variant.timeline.len(), segments.len());
         let mut boundary = u64::from(media_time);
-        for (segment, duration) in read.iter().zip(package.timeline.segments()).skip(1) {
-            boundary += segment_duration(48_000);
-            prop_assert!(segment.start.abs_diff(boundary) < 1024 || duration < 1024);
-            prop_assert!(media_time % 1024 != 0 || segment.start == boundary);
+        let mut grid = boundary;
+        for (segment, duration) in read.iter().skip(1).zip(package.variant.timeline.segments()) {
+            boundary += duration;
+            grid += segment_duration(48_000);
+            prop_assert_eq!(segment.start, boundary);
+            prop_assert!(boundary - grid < 1024);
         }
         let average = package.variant.average_bandwidth;
         prop_assert!(package.variant.bandwidth >= average);

@@ -31,44 +31,111 @@ pub(crate) fn probe(input: Recognised) -> Vec<OsString> {
     arguments
 }
 
+/// Writes every packet of the first audio stream: to the first pipe as `framecrc`, to the second as
+/// ADTS, which fails for AAC that ADTS cannot say.
+pub(crate) fn examine(input: Recognised) -> Vec<OsString> {
+    let mut arguments = reading(input);
+    for (index, format) in ["framecrc", "adts"].into_iter().enumerate() {
+        arguments.extend(["-map", "0:a:0", "-c:a", "copy", "-map_metadata", "-1"].map(into));
+        arguments.extend(["-f", format].map(into));
+        arguments.push(pipe(index));
+    }
+    arguments
+}
+
 /// What an input is made into.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target<'a> {
-    /// In Hz.
+    /// Of AAC, in Hz.
     pub(crate) rate: u32,
     /// 1 or 2.
     pub(crate) channels: u16,
+    /// Silent samples before the sound in every rung.
+    pub(crate) delay: u32,
     pub(crate) rungs: &'a [Rung],
+    /// Whether the source's own AAC is carried beside the rungs.
+    pub(crate) carry: bool,
+    pub(crate) lossless: Option<Lossless>,
 }
 
-/// Decodes the first audio stream once. Writes each rung to a pipe of its own, as AAC in ADTS, and
-/// to the pipe after theirs what the decoded samples were, as `framecrc` of 16 bit PCM.
+/// How FLAC is made of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lossless {
+    /// In Hz.
+    pub(crate) rate: u32,
+    /// 16 or 24.
+    pub(crate) bits: u8,
+}
+
+/// Samples in a frame of the FLAC that is made.
+pub(crate) const FLAC_FRAME: u16 = 4096;
+
+impl Target<'_> {
+    /// How many pipes [`encode`] writes to.
+    pub(crate) fn pipes(&self) -> usize {
+        self.rungs.len() + usize::from(self.carry) + usize::from(self.lossless.is_some()) + 2
+    }
+}
+
+/// Decodes the first audio stream once. Writes, each to a pipe of its own: every rung, as AAC in
+/// ADTS; the source's own AAC, if it is carried, likewise; FLAC, if it is asked for, in an MP4
+/// fragment for every frame; what the decoded samples were, as `framecrc` of 16 bit PCM; and how
+/// loud they are, as the metadata of `ebur128`.
 pub(crate) fn encode(input: Recognised, target: Target<'_>) -> Vec<OsString> {
     let mut arguments = reading(input);
     arguments.push(into("-filter_complex"));
     arguments.push(graph(target).into());
+    let mut pipes = 0..;
+    let mut output = |stream: &str, encode: &[&str], format: &[&str]| {
+        arguments.extend(["-map", stream, "-c:a"].map(into));
+        arguments.extend(encode.iter().copied().map(into));
+        arguments.extend(["-map_metadata", "-1", "-f"].map(into));
+        arguments.extend(format.iter().copied().map(into));
+        arguments.push(pipe(pipes.next().unwrap_or(usize::MAX)));
+    };
     for (index, rung) in target.rungs.iter().enumerate() {
-        arguments.extend([into("-map"), format!("[rung{index}]").into()]);
-        arguments.extend(["-c:a", "aac", "-b:a"].map(into));
-        arguments.push(rung.bitrate.to_string().into());
-        arguments.extend(["-map_metadata", "-1", "-f", "adts"].map(into));
-        arguments.push(pipe(index));
+        let bitrate = rung.bitrate.to_string();
+        output(&format!("[rung{index}]"), &["aac", "-b:a", &bitrate], &["adts"]);
     }
-    arguments.extend(["-map", "[count]", "-c:a", "pcm_s16le"].map(into));
-    arguments.extend(["-map_metadata", "-1", "-f", "framecrc"].map(into));
-    arguments.push(pipe(target.rungs.len()));
+    if target.carry {
+        output("0:a:0", &["copy"], &["adts"]);
+    }
+    if target.lossless.is_some() {
+        let frame = FLAC_FRAME.to_string();
+        let fragments = ["mp4", "-movflags", "frag_every_frame+empty_moov+default_base_moof"];
+        output("[lossless]", &["flac", "-frame_size", &frame], &fragments);
+    }
+    output("[count]", &["pcm_s16le"], &["framecrc"]);
     arguments
 }
 
 fn graph(target: Target<'_>) -> String {
     let layout = if target.channels == 1 { "mono" } else { "stereo" };
+    let mut graph = String::from("[0:a:0]");
+    if let Some(Lossless { rate, bits }) = target.lossless {
+        let format = if bits > 16 { "s32" } else { "s16" };
+        graph += &format!(
+            "asplit=2[decoded][whole];\
+             [whole]aformat=sample_fmts={format}:sample_rates={rate}:channel_layouts={layout}[lossless];\
+             [decoded]"
+        );
+    }
+    graph +=
+        &format!("aformat=sample_fmts=fltp:sample_rates={}:channel_layouts={layout},", target.rate);
     let labels: Vec<_> = (0..target.rungs.len()).map(|index| format!("[rung{index}]")).collect();
-    format!(
-        "[0:a:0]aformat=sample_fmts=fltp:sample_rates={}:channel_layouts={layout},asplit={}{}[count]",
-        target.rate,
-        target.rungs.len() + 1,
-        labels.concat(),
-    )
+    if !labels.is_empty() {
+        graph += "asplit=2[sound][encoded];[encoded]";
+        if target.delay > 0 {
+            graph += &format!("adelay={}S:all=1,", target.delay);
+        }
+        graph += &format!("asplit={}{};[sound]", labels.len(), labels.concat());
+    }
+    // Escaped twice: for the option, and for the graph.
+    let loudness = FIRST_PIPE + target.pipes() - 1;
+    graph += &format!(
+        "ebur128=peak=true:metadata=1,ametadata=mode=print:file=pipe\\\\:{loudness}[count]"
+    );
+    graph
 }
 
 /// How the input is opened: as what it is, with nothing else reachable from it.
@@ -133,23 +200,94 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_decoded_once_for_all_rungs() {
-        let format = music::AudioFormat {
+    fn an_examination_decodes_nothing() {
+        let input = Recognised { container: Container::Adts, offset: 0 };
+        assert_eq!(
+            text(&examine(input)),
+            format!(
+                "{READING} -f aac -i file:input \
+                 -map 0:a:0 -c:a copy -map_metadata -1 -f framecrc pipe:3 \
+                 -map 0:a:0 -c:a copy -map_metadata -1 -f adts pipe:4"
+            )
+        );
+    }
+
+    fn rungs() -> Vec<Rung> {
+        music::ladder(&music::AudioFormat {
             sample_rate: 44_100,
             channels: 2,
             bitrate: 100_000,
             lossless: false,
-        };
-        let rungs = music::ladder(&format);
+        })
+    }
+
+    #[test]
+    fn a_source_is_decoded_once_for_all_rungs() {
         let input = Recognised { container: Container::Mp3, offset: 4096 };
+        let target = Target {
+            rate: 44_100,
+            channels: 2,
+            delay: 0,
+            rungs: &rungs(),
+            carry: false,
+            lossless: None,
+        };
         assert_eq!(
-            text(&encode(input, Target { rate: 44_100, channels: 2, rungs: &rungs })),
+            text(&encode(input, target)),
             format!(
                 "{READING} -skip_initial_bytes 4096 -f mp3 -i file:input -filter_complex \
-                 [0:a:0]aformat=sample_fmts=fltp:sample_rates=44100:channel_layouts=stereo,asplit=3[rung0][rung1][count] \
+                 [0:a:0]aformat=sample_fmts=fltp:sample_rates=44100:channel_layouts=stereo,\
+                 asplit=2[sound][encoded];[encoded]asplit=2[rung0][rung1];\
+                 [sound]ebur128=peak=true:metadata=1,ametadata=mode=print:file=pipe\\\\:6[count] \
                  -map [rung0] -c:a aac -b:a 64000 -map_metadata -1 -f adts pipe:3 \
                  -map [rung1] -c:a aac -b:a 128000 -map_metadata -1 -f adts pipe:4 \
                  -map [count] -c:a pcm_s16le -map_metadata -1 -f framecrc pipe:5"
+            )
+        );
+    }
+
+    #[test]
+    fn what_is_carried_is_not_encoded_and_what_is_lossless_is_not_converted() {
+        let input = Recognised { container: Container::Mp4, offset: 0 };
+        let carried = Target {
+            rate: 44_100,
+            channels: 1,
+            delay: 64,
+            rungs: &rungs()[..1],
+            carry: true,
+            lossless: None,
+        };
+        assert_eq!(
+            text(&encode(input, carried)),
+            format!(
+                "{READING} -f mov -i file:input -filter_complex \
+                 [0:a:0]aformat=sample_fmts=fltp:sample_rates=44100:channel_layouts=mono,\
+                 asplit=2[sound][encoded];[encoded]adelay=64S:all=1,asplit=1[rung0];\
+                 [sound]ebur128=peak=true:metadata=1,ametadata=mode=print:file=pipe\\\\:6[count] \
+                 -map [rung0] -c:a aac -b:a 64000 -map_metadata -1 -f adts pipe:3 \
+                 -map 0:a:0 -c:a copy -map_metadata -1 -f adts pipe:4 \
+                 -map [count] -c:a pcm_s16le -map_metadata -1 -f framecrc pipe:5"
+            )
+        );
+        let lossless = Target {
+            rate: 48_000,
+            channels: 2,
+            delay: 0,
+            rungs: &[],
+            carry: false,
+            lossless: Some(Lossless { rate: 96_000, bits: 24 }),
+        };
+        assert_eq!(
+            text(&encode(input, lossless)),
+            format!(
+                "{READING} -f mov -i file:input -filter_complex \
+                 [0:a:0]asplit=2[decoded][whole];\
+                 [whole]aformat=sample_fmts=s32:sample_rates=96000:channel_layouts=stereo[lossless];\
+                 [decoded]aformat=sample_fmts=fltp:sample_rates=48000:channel_layouts=stereo,\
+                 ebur128=peak=true:metadata=1,ametadata=mode=print:file=pipe\\\\:5[count] \
+                 -map [lossless] -c:a flac -frame_size 4096 -map_metadata -1 \
+                 -f mp4 -movflags frag_every_frame+empty_moov+default_base_moof pipe:3 \
+                 -map [count] -c:a pcm_s16le -map_metadata -1 -f framecrc pipe:4"
             )
         );
     }

@@ -22,7 +22,9 @@ use tokio::{
 };
 
 use crate::{BoxError, Error, Result};
-pub(crate) use arguments::{FIRST_PIPE, INPUT, Target, encode, probe};
+pub(crate) use arguments::{
+    FIRST_PIPE, FLAC_FRAME, INPUT, Lossless, Target, encode, examine, probe,
+};
 
 /// How much of what ffmpeg complains of is kept for the log, in bytes.
 const COMPLAINT: usize = 4096;

@@ -49,7 +49,7 @@ async fn begin(
 ) -> (Song, tokio::task::JoinHandle<Result<Outcome, Error>>) {
     let (song, spool) = house.add(path).await.unwrap();
     let (ingest, id, attempt) = (house.ingest.clone(), song.id, song.attempt.as_ref().unwrap().id);
-    let run = tokio::spawn(async move { ingest.run(id, attempt, Some(spool)).await });
+    let run = tokio::spawn(async move { ingest.run(id, attempt, Some(spool), None).await });
     let segments = (id, ChunkGroup::Revision(attempt));
     until(async || groups(house).await.contains(&segments)).await;
     assert_eq!(house.ffmpegs().len(), 1);
@@ -108,8 +108,8 @@ async fn an_ffmpeg_has_its_own_pipes_and_limits_and_nothing_else() {
     let inherited = pipes(Path::new(&format!("/proc/{parent}")));
     let mine = &pipes(process) - &inherited;
     let others = &pipes(other_process) - &inherited;
-    // Three rungs, the count, and its complaints.
-    assert_eq!((mine.len(), others.len()), (5, 5), "{mine:?} {others:?}");
+    // Three rungs, the count, the loudness, and its complaints.
+    assert_eq!((mine.len(), others.len()), (6, 6), "{mine:?} {others:?}");
     assert!(mine.is_disjoint(&others), "{mine:?} {others:?}");
     assert_eq!(fs::read(process.join("environ")).unwrap(), b"");
     let limits = fs::read_to_string(process.join("limits")).unwrap();
@@ -175,12 +175,15 @@ async fn an_attempt_that_is_run_again_is_not_made_again() {
     let (house, files) = (House::new().await, Files::new());
     let (song, spool) = house.add(&short(&files, "a.wav", 440)).await.unwrap();
     let attempt = song.attempt.as_ref().unwrap().id;
-    let first = house.ingest.run(song.id, attempt, Some(spool)).await.unwrap();
+    let first = house.ingest.run(song.id, attempt, Some(spool), None).await.unwrap();
     let Outcome::Ready(ready) = &first else { panic!("nobody ended it") };
     assert_eq!(ready.revision.as_ref().unwrap().id, attempt);
-    assert_eq!(house.ingest.run(song.id, attempt, None).await.unwrap(), first);
-    assert_eq!(house.ingest.run(song.id, RevisionId::new(), None).await.unwrap(), Outcome::Ended);
-    assert_eq!(house.ingest.run(SongId::new(), attempt, None).await.unwrap(), Outcome::Ended);
+    assert_eq!(house.ingest.run(song.id, attempt, None, None).await.unwrap(), first);
+    assert_eq!(
+        house.ingest.run(song.id, RevisionId::new(), None, None).await.unwrap(),
+        Outcome::Ended
+    );
+    assert_eq!(house.ingest.run(SongId::new(), attempt, None, None).await.unwrap(), Outcome::Ended);
     assert_eq!(groups(&house).await.len(), 2);
 }
 
@@ -193,11 +196,12 @@ async fn another_revision_is_made_from_the_original_and_the_old_one_goes_after_a
     assert!(matches!(house.ingest.again(first.id).await, Err(Error::UnderWay(_))));
 
     let attempt = again.attempt.as_ref().unwrap().id;
-    let Outcome::Ready(second) = house.ingest.run(first.id, attempt, None).await.unwrap() else {
+    let Outcome::Ready(second) = house.ingest.run(first.id, attempt, None, None).await.unwrap()
+    else {
         panic!("nobody ended it")
     };
     let (old, new) = (first.revision.unwrap(), second.revision.unwrap());
-    assert_eq!((old.timeline, old.variants), (new.timeline, new.variants));
+    assert_eq!((old.loudness, old.variants), (new.loudness, new.variants));
 
     assert_eq!(house.ingest.sweep(minutes(59)).await.unwrap().revisions, 0);
     assert_eq!(house.ingest.sweep(minutes(61)).await.unwrap().revisions, 1);
@@ -228,7 +232,7 @@ async fn an_original_that_is_not_what_was_sent_is_not_ingested() {
     let mut bytes = house.store.read(&key).await.unwrap().unwrap().to_vec();
     bytes[1000] ^= 1;
     house.store.put(&key, bytes.into()).await.unwrap();
-    let run = house.ingest.run(song.id, song.attempt.as_ref().unwrap().id, None).await;
+    let run = house.ingest.run(song.id, song.attempt.as_ref().unwrap().id, None, None).await;
     assert!(matches!(run, Err(Error::NoOriginal(_))), "{run:?}");
     assert_eq!(get(&house, &song).await.status, Status::Failed);
 }
@@ -246,6 +250,21 @@ async fn of_a_file_that_never_arrived_completely_nothing_stays() {
     assert_eq!(groups(&house).await, []);
     assert_eq!(get(&house, &song).await.status, Status::Failed);
     assert!(matches!(house.ingest.again(song.id).await, Err(Error::NoOriginal(_))));
+}
+
+/// A crash of the sweep that ended the attempt, before it removed what there was of the file.
+#[tokio::test]
+async fn half_an_original_of_a_song_that_failed_already_is_swept() {
+    let (house, files) = (House::new().await, Files::new());
+    let (mut song, _) = house.add(&short(&files, "a.wav", 440)).await.unwrap();
+    house.ingest.discard(song.id).await.unwrap();
+    song.source.bytes *= 2;
+    house.store.insert(&song).await.unwrap();
+    house.store.put(&ChunkKey::original(song.id, 0), vec![0; 1000].into()).await.unwrap();
+    let attempt = song.attempt.as_ref().unwrap().id;
+    assert!(house.store.fail(song.id, attempt, "interrupted").await.unwrap());
+    house.ingest.sweep(music::now()).await.unwrap();
+    assert_eq!(groups(&house).await, []);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -27,12 +27,15 @@ struct Fragile {
     away: AtomicBool,
     /// After how many more chunks it goes away.
     chunks: AtomicUsize,
+    /// The chunks that are written, in that order.
+    written: Mutex<Vec<ChunkKey>>,
 }
 
 impl Fragile {
     fn new(inner: &Arc<dyn Store>, chunks: usize) -> Arc<Self> {
         let inner = Arc::clone(inner);
-        Arc::new(Self { inner, away: AtomicBool::new(false), chunks: AtomicUsize::new(chunks) })
+        let away = AtomicBool::new(false);
+        Arc::new(Self { inner, away, chunks: AtomicUsize::new(chunks), written: Mutex::default() })
     }
 
     fn there(&self) -> Result<&dyn Store> {
@@ -115,7 +118,13 @@ impl Chunks for Fragile {
         if left == 1 {
             self.away.store(true, Ordering::SeqCst);
         }
-        self.there()?.put(key, bytes).await
+        if *key == ChunkKey::original(key.song(), 0) {
+            // Slower than those after it.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.there()?.put(key, bytes).await?;
+        self.written.lock().unwrap().push(key.clone());
+        Ok(())
     }
     async fn put_new(&self, key: &ChunkKey, bytes: Bytes) -> Result<bool> {
         self.there()?.put_new(key, bytes).await
@@ -199,7 +208,9 @@ async fn an_ingest_outlives_a_database_that_comes_back() {
     let house = House::new().await;
     let (song, store, ingest) = interrupted(&house, Duration::from_secs(30)).await;
     let run =
-        tokio::spawn(async move { ingest.run(song.id, song.attempt.unwrap().id, None).await });
+        tokio::spawn(
+            async move { ingest.run(song.id, song.attempt.unwrap().id, None, None).await },
+        );
     while !store.away.load(Ordering::SeqCst) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -214,7 +225,7 @@ async fn what_a_database_that_stays_away_left_is_swept() {
     let house = House::new().await;
     let (song, _, ingest) = interrupted(&house, Duration::from_millis(300)).await;
     let attempt = song.attempt.as_ref().unwrap().id;
-    let run = ingest.run(song.id, attempt, None).await;
+    let run = ingest.run(song.id, attempt, None, None).await;
     assert!(matches!(run, Err(Error::Store(store::Error::Unavailable(_)))), "{run:?}");
     assert_eq!(house.store.groups(None, 10).await.unwrap().len(), 2);
     assert_eq!(house.store.get(song.id).await.unwrap().unwrap().status, Status::Processing);
@@ -224,7 +235,7 @@ async fn what_a_database_that_stays_away_left_is_swept() {
     assert_eq!(house.store.groups(None, 10).await.unwrap(), [(song.id, ChunkGroup::Original)]);
     // The file is still there, so it can be tried again.
     let again = house.ingest.again(song.id).await.unwrap();
-    let run = house.ingest.run(song.id, again.attempt.unwrap().id, None).await;
+    let run = house.ingest.run(song.id, again.attempt.unwrap().id, None, None).await;
     assert!(matches!(run, Ok(Outcome::Ready(_))), "{run:?}");
 }
 
@@ -257,4 +268,22 @@ async fn a_song_that_cannot_be_added_leaves_nothing() {
         Query { status: Status::Processing, words: vec![], album: None, after: None, limit: 1 };
     let none: Page = house.store.list(&query).await.unwrap();
     assert_eq!((none.songs, none.next), (vec![], None::<Cursor>));
+}
+
+/// Where the last part is there, all are, whenever the process is killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_part_of_an_original_is_written_when_all_others_are() {
+    let (house, files) = (House::new().await, Files::new());
+    let path = files.make("a.wav", &["-f", "lavfi", "-i", "sine=d=20:r=44100", "-ac", "2"]);
+    let spool = house.receive(&path).await.unwrap();
+    let probe = house.ingest.probe(&spool).await.unwrap();
+    let store = Fragile::new(&house.store, usize::MAX);
+    let ingest = Ingest::new(store.clone(), house.config.clone()).unwrap();
+    let description = music::testing::description("n", "a");
+    let song = ingest.add(&spool, &probe, description, None).await.unwrap();
+    let written = store.written.lock().unwrap().clone();
+    assert!(written.len() > 3, "{written:?}");
+    let name = |key: &ChunkKey| key.chunk_name();
+    assert_eq!(written.last().map(name), written.iter().map(name).max());
+    assert_eq!(written[0].song(), song.id);
 }

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::stream;
 use ingest::{Error, Ingest, IngestConfig, Outcome, Probe, Spool, testing};
-use music::{Change, Name, Patch, Song};
+use music::{Change, Name, Patch, Song, Variant};
 use store::{Store, testing::TestDatabase};
 use tempfile::TempDir;
 
@@ -70,9 +70,18 @@ impl House {
 
     /// All of it: from a file to a song that is ready.
     pub(crate) async fn ingest(&self, path: &Path) -> Result<Song, Error> {
+        self.ingest_asked(path, None).await
+    }
+
+    /// The same, with FLAC or without.
+    pub(crate) async fn ingest_asked(
+        &self,
+        path: &Path,
+        lossless: Option<bool>,
+    ) -> Result<Song, Error> {
         let (song, spool) = self.add(path).await?;
         let attempt = song.attempt.as_ref().unwrap().id;
-        match self.ingest.run(song.id, attempt, Some(spool)).await? {
+        match self.ingest.run(song.id, attempt, Some(spool), lossless).await? {
             Outcome::Ready(song) => Ok(*song),
             Outcome::Ended => panic!("nobody ended it"),
         }
@@ -99,18 +108,30 @@ impl House {
     }
 }
 
-/// What one variant decodes to without its priming: as much as its segments say they hold.
-pub(crate) async fn presented(house: &House, song: &Song, variant: usize) -> Vec<i16> {
-    let revision = song.revision.as_ref().unwrap();
-    let variant = &revision.variants[variant];
+/// One variant as a file: all that a player downloads of it.
+pub(crate) async fn downloaded(house: &House, song: &Song, variant: &Variant) -> Downloaded {
     let files = testing::download(house.store.as_ref(), song, variant).await;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("all.mp4");
     fs::write(&path, files.concat()).unwrap();
-    let samples = testing::decode(&path, revision.timeline.timescale, variant.channels);
+    Downloaded { path, _directory: directory }
+}
+
+/// A file that goes when this does.
+pub(crate) struct Downloaded {
+    pub(crate) path: PathBuf,
+    _directory: TempDir,
+}
+
+/// What one variant decodes to without its priming: as much as its segments say they hold.
+pub(crate) async fn presented(house: &House, song: &Song, variant: usize) -> Vec<i16> {
+    let revision = song.revision.as_ref().unwrap();
+    let variant = &revision.variants[variant];
+    let Downloaded { path, _directory } = downloaded(house, song, variant).await;
+    let samples = testing::decode(&path, variant.timeline.timescale, variant.channels);
     let channels = usize::from(variant.channels);
     let priming = variant.media_time as usize * channels;
-    let length = usize::try_from(revision.timeline.samples()).unwrap() * channels;
+    let length = usize::try_from(variant.timeline.samples()).unwrap() * channels;
     assert!(samples.len() >= priming + length, "{} samples for {length}", samples.len());
     // No frame is wholly beyond the end.
     assert!(samples.len() < priming + length + 1024 * channels);

@@ -6,3 +6,4 @@ mod faults;
 mod formats;
 mod hostile;
 mod house;
+mod variants;

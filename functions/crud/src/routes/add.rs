@@ -9,19 +9,20 @@ use std::{
 
 use axum::{
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
 use ingest::{Error, Outcome, Probe, Rejection, Spool};
 use music::{Patch, Song, SongId, Status};
+use serde::Deserialize;
 use service::{Problem, Result};
 
 use super::{no_such_song, parse_id};
 use crate::{
     Crud,
     claim::{self, Held},
-    worker::hand_over,
+    worker::{Job, hand_over},
 };
 
 /// Where a gateway waits for the answer, what is estimated to take longer is not waited for.
@@ -59,12 +60,14 @@ pub(crate) async fn add(
         .add_as(id, &spool, &probe, description, given.filename.as_deref())
         .await
         .map_err(problem)?;
+    let lossless = given.lossless;
     let mut unfinished = Unfinished { crud: &crud, song: Some(song.id) };
 
     let left = limit.map(|limit| limit.saturating_sub(started.elapsed()));
-    let ready = if asynchronous { None } else { encode(&crud, &song, spool, left).await? };
+    let ready =
+        if asynchronous { None } else { encode(&crud, &song, spool, lossless, left).await? };
     if ready.is_none() {
-        crud.hand_over(&song).await?;
+        crud.hand_over(&song, lossless).await?;
     }
     if let Some(held) = held
         && !held.settle().await?
@@ -85,13 +88,22 @@ async fn repeated(crud: &Crud, id: SongId) -> Result<Response> {
     crud.answer_located(if made { StatusCode::CREATED } else { StatusCode::ACCEPTED }, &song)
 }
 
-/// `POST /songs/{id}/ingest`: makes a new revision from the original; the present one plays on.
+/// How `POST /songs/{id}/ingest` may be asked.
+#[derive(Deserialize)]
+pub(crate) struct Again {
+    lossless: Option<bool>,
+}
+
+/// `POST /songs/{id}/ingest?lossless=`: makes a new revision from the original; the present one plays on.
 pub(crate) async fn ingest_again(
     State(crud): State<Crud>,
     Path(id): Path<String>,
+    query: std::result::Result<Query<Again>, QueryRejection>,
 ) -> Result<Response> {
+    let Query(Again { lossless }) =
+        query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let song = crud.ingest.again(parse_id(&id)?).await.map_err(problem)?;
-    if let Err(error) = crud.hand_over(&song).await {
+    if let Err(error) = crud.hand_over(&song, lossless).await {
         if let Some(attempt) = &song.attempt {
             crud.store.fail(song.id, attempt.id, "the ingest could not be started").await?;
         }
@@ -105,13 +117,15 @@ async fn encode(
     crud: &Crud,
     song: &Song,
     spool: Spool,
+    lossless: Option<bool>,
     within: Option<Duration>,
 ) -> Result<Option<Song>> {
     let Some(attempt) = &song.attempt else { return Ok(None) };
     let encoding = async {
         let closed = |_| Problem::unavailable("this process is stopping");
         let _permit = crud.encoding.acquire().await.map_err(closed)?;
-        match crud.ingest.run(song.id, attempt.id, Some(spool)).await.map_err(problem)? {
+        let run = crud.ingest.run(song.id, attempt.id, Some(spool), lossless);
+        match run.await.map_err(problem)? {
             Outcome::Ready(song) => Ok(Some(*song)),
             Outcome::Ended => Err(removed()),
         }
@@ -145,8 +159,9 @@ fn prefers_async(headers: &HeaderMap) -> bool {
 
 impl Crud {
     /// Hands the attempt that `song` has under way to whoever performs jobs.
-    async fn hand_over(&self, song: &Song) -> Result<()> {
-        let stands = hand_over(self.store.as_ref(), self.dispatch.as_ref(), song).await?;
+    async fn hand_over(&self, song: &Song, lossless: Option<bool>) -> Result<()> {
+        let job = Job::of(song, lossless);
+        let stands = hand_over(self.store.as_ref(), self.dispatch.as_ref(), song, job).await?;
         if stands { Ok(()) } else { Err(removed()) }
     }
 }

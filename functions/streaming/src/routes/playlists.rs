@@ -1,4 +1,4 @@
-//! `outputlist.m3u8` and `playlist.m3u8`.
+//! `outputlist.m3u8`, `lossless.m3u8`, `playlist.m3u8` and `manifest.mpd`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use headers::{ETag, HeaderMapExt};
-use hls::{MediaPlaylist, MultivariantPlaylist};
+use hls::{Manifest, MediaPlaylist, MultivariantPlaylist};
 use music::{Revision, RevisionId, SongId};
 use service::{Problem, Result, conditional};
 use store::Store;
@@ -22,6 +22,9 @@ const SHORT: &str = "public, max-age=10";
 /// RFC 8216 §4 names this type for playlists.
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 
+/// ISO/IEC 23009-1 annex C names this type for manifests.
+const MANIFEST: &str = "application/dash+xml";
+
 /// How long until a song that is being made may be worth asking for again.
 const NOT_READY: Duration = Duration::from_secs(3);
 
@@ -32,9 +35,34 @@ pub(crate) async fn multivariant_playlist(
     request: HeaderMap,
 ) -> Result<Response> {
     let revision = revision(store.as_ref(), &id).await?;
-    Ok(playlist(&request, &revision.id.to_string(), SHORT, || {
+    Ok(rendered(&request, &revision.id.to_string(), PLAYLIST, SHORT, || {
         MultivariantPlaylist::new(&revision).to_string()
     }))
+}
+
+/// `GET /stream/{id}/lossless.m3u8`: the variants of the song's revision, FLAC first.
+pub(crate) async fn lossless_playlist(
+    State(store): State<Arc<dyn Store>>,
+    Path(id): Path<String>,
+    request: HeaderMap,
+) -> Result<Response> {
+    let revision = revision(store.as_ref(), &id).await?;
+    let playlist = MultivariantPlaylist::lossless(&revision).ok_or_else(|| {
+        Problem::not_found("the song has nothing lossless: ingest it with lossless=true")
+    })?;
+    let tag = format!("{}-lossless", revision.id);
+    Ok(rendered(&request, &tag, PLAYLIST, SHORT, || playlist.to_string()))
+}
+
+/// `GET /stream/{id}/manifest.mpd`: the same variants and segments for DASH.
+pub(crate) async fn manifest(
+    State(store): State<Arc<dyn Store>>,
+    Path(id): Path<String>,
+    request: HeaderMap,
+) -> Result<Response> {
+    let revision = revision(store.as_ref(), &id).await?;
+    let tag = format!("{}-dash", revision.id);
+    Ok(rendered(&request, &tag, MANIFEST, SHORT, || Manifest::new(&revision).to_string()))
 }
 
 /// `GET /stream/{id}/{revision}/{variant}/playlist.m3u8`: the segments of one variant.
@@ -45,11 +73,13 @@ pub(crate) async fn media_playlist(
 ) -> Result<Response> {
     let wanted: RevisionId = wanted.parse().map_err(|_| no_such_song())?;
     let revision = revision(store.as_ref(), &id).await?;
-    if revision.id != wanted || !revision.variants.iter().any(|known| known.name == variant) {
-        return Err(Problem::not_found("the song has no such variant, or a newer revision"));
-    }
+    let found = revision.variants.iter().find(|known| known.name == variant);
+    let found = found
+        .filter(|_| revision.id == wanted)
+        .ok_or_else(|| Problem::not_found("the song has no such variant, or a newer revision"))?;
     let tag = format!("{wanted}-{variant}");
-    Ok(playlist(&request, &tag, IMMUTABLE, || MediaPlaylist::new(&revision.timeline).to_string()))
+    let text = || MediaPlaylist::new(&found.timeline).to_string();
+    Ok(rendered(&request, &tag, PLAYLIST, IMMUTABLE, text))
 }
 
 async fn revision(store: &dyn Store, id: &str) -> Result<Revision> {
@@ -68,10 +98,12 @@ fn no_such_song() -> Problem {
     Problem::not_found("there is no such song")
 }
 
-/// The entity tag is weak because the same playlist is sent both compressed and not.
-fn playlist(
+/// A playlist or a manifest. Its entity tag is weak because the same is sent both compressed and
+/// not.
+fn rendered(
     request: &HeaderMap,
     tag: &str,
+    content_type: &'static str,
     cache_control: &'static str,
     text: impl FnOnce() -> String,
 ) -> Response {
@@ -86,7 +118,7 @@ fn playlist(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if response.status() == StatusCode::OK {
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PLAYLIST));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         *response.body_mut() = Body::from(text());
     }
     response

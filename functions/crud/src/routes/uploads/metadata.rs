@@ -13,8 +13,18 @@ const LIMIT: usize = 32 * 1024;
 
 /// The keys that say something of a song. Clients send others: of what they may mean, Segue asks the
 /// file itself.
-const KNOWN: [&str; 9] =
-    ["name", "author", "album", "album_artist", "track", "disc", "year", "genre", "filename"];
+const KNOWN: [&str; 10] = [
+    "name",
+    "author",
+    "album",
+    "album_artist",
+    "track",
+    "disc",
+    "year",
+    "genre",
+    "filename",
+    "lossless",
+];
 
 /// Reads the header's value.
 pub(crate) fn parse(header: &str) -> Result<Given> {
@@ -65,6 +75,7 @@ mod tests {
             pair("filename", "C:\\music\\..\\joga.flac"),
             pair("filetype", "audio/flac"),
             pair("album", ""),
+            pair("lossless", "true"),
             "is_confidential".to_owned(),
         ]
         .join(",");
@@ -73,6 +84,7 @@ mod tests {
         assert_eq!(given.patch.name, Change::Set(music::Name::parse("Jóga").expect("is a name")));
         assert_eq!(given.patch.album, Change::Keep);
         assert_eq!(given.filename.as_deref(), Some("joga.flac"));
+        assert_eq!(given.lossless, Some(true));
         assert_eq!(parse("").expect("is metadata"), Given::default());
     }
 
@@ -82,11 +94,11 @@ mod tests {
             "name ***".to_owned(),
             "name aGk=,name aGk=".to_owned(),
             ",".to_owned(),
-            " aGk=".to_owned(),
             format!("name {}", BASE64_STANDARD.encode([0xff, 0xfe])),
             pair("name", "\u{0}"),
             pair("name", &"x".repeat(501)),
             pair("track", "two"),
+            pair("lossless", "perhaps"),
             pair("track", "70000"),
             pair("n\u{e4}me", "x"),
             "x".repeat(LIMIT + 1),

@@ -105,7 +105,7 @@ pub(crate) async fn create(
     } else {
         upload
     };
-    let mut response = answer(StatusCode::CREATED, &upload);
+    let mut response = Crud::upload_answer(StatusCode::CREATED, &upload);
     let location = format!("{}/uploads/{}", crud.config.http.base_path(), upload.id);
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -117,7 +117,7 @@ pub(crate) async fn create(
 pub(crate) async fn show(State(crud): State<Crud>, Path(id): Path<String>) -> Result<Response> {
     let upload = crud.find_upload(parse_id(&id)?).await?;
     crud.finish_if_complete(&upload).await?;
-    let mut response = answer(StatusCode::OK, &upload);
+    let mut response = Crud::upload_answer(StatusCode::OK, &upload);
     let headers = response.headers_mut();
     headers.insert(UPLOAD_LENGTH, upload.length.into());
     if !upload.metadata.is_empty()
@@ -145,7 +145,7 @@ pub(crate) async fn append(
     }
     part::check_announced(&crud, &upload, &body)?;
     let upload = part::append(&crud, upload, checksum, body).await?;
-    Ok(answer(StatusCode::NO_CONTENT, &upload))
+    Ok(Crud::upload_answer(StatusCode::NO_CONTENT, &upload))
 }
 
 /// `DELETE /uploads/{id}`: gives it up, and the song with it, if it has become one.
@@ -235,24 +235,23 @@ impl Crud {
         // The last moment there is stands for those that never expire.
         end.unwrap_or(Timestamp::MAX - SignedDuration::from_secs(1))
     }
-}
 
-/// An answer with what every one says of an upload.
-fn answer(status: StatusCode, upload: &Upload) -> Response {
-    let mut response = status.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(UPLOAD_OFFSET, upload.offset.into());
-    if let Ok(id) = HeaderValue::from_str(&upload.id.to_string()) {
-        headers.insert("segue-song", id);
+    fn upload_answer(status: StatusCode, upload: &Upload) -> Response {
+        let mut response = status.into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(UPLOAD_OFFSET, upload.offset.into());
+        if let Ok(id) = HeaderValue::from_str(&upload.id.to_string()) {
+            headers.insert("segue-song", id);
+        }
+        if upload.offset < upload.length
+            && let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&upload.expires_at)
+            && let Ok(date) = HeaderValue::from_str(&date)
+        {
+            headers.insert("upload-expires", date);
+        }
+        response
     }
-    if upload.offset < upload.length
-        && let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&upload.expires_at)
-        && let Ok(date) = HeaderValue::from_str(&date)
-    {
-        headers.insert("upload-expires", date);
-    }
-    response
 }
 
 /// Refuses what does not come as a part must, and tells the checksum that it comes with.

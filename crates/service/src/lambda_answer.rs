@@ -1,0 +1,131 @@
+//! Answers in the form in which Lambda hands them to a gateway.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, header},
+    response::Response,
+};
+use base64_simd::STANDARD;
+use http_body_util::BodyExt;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::BoxError;
+
+/// What is sent as text; all else is sent in base64. Any that is missing here arrives all the same.
+const TEXT: [&str; 4] =
+    ["application/json", "application/problem+json", "application/vnd.apple.mpegurl", "text/"];
+
+/// How a gateway wants to be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// 1.0, of REST APIs: each header may have several values.
+    Rest,
+    /// 2.0, of HTTP APIs and function URLs: each has one, and commas between the parts.
+    Http,
+}
+
+/// An answer, ready to be written out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LambdaAnswer {
+    status_code: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multi_value_headers: Option<BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Box<RawValue>>,
+    is_base64_encoded: bool,
+}
+
+impl LambdaAnswer {
+    /// Collects `response`.
+    pub(crate) async fn new(format: Format, response: Response) -> Result<Self, BoxError> {
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let is_base64_encoded = !body.is_empty() && !is_text(&head.headers);
+        let body = match body.is_empty() {
+            true => None,
+            false if is_base64_encoded => Some(in_base64(&body)?),
+            false => Some(serde_json::value::to_raw_value(std::str::from_utf8(&body)?)?),
+        };
+        let mut all = BTreeMap::<String, Vec<String>>::new();
+        for (name, value) in &head.headers {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            all.entry(name.as_str().to_owned()).or_default().push(value);
+        }
+        let (headers, multi_value_headers) = match format {
+            Format::Rest => (None, Some(all)),
+            Format::Http => {
+                let joined = all.into_iter().map(|(name, values)| (name, values.join(", ")));
+                (Some(joined.collect()), None)
+            }
+        };
+        let status_code = head.status.as_u16();
+        Ok(Self { status_code, headers, multi_value_headers, body, is_base64_encoded })
+    }
+}
+
+fn is_text(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    !headers.contains_key(header::CONTENT_ENCODING)
+        && content_type.is_some_and(|given| TEXT.iter().any(|text| given.starts_with(text)))
+}
+
+/// Nothing in base64 has to be escaped in JSON: it is written once, and copied from then on.
+fn in_base64(bytes: &Bytes) -> Result<Box<RawValue>, BoxError> {
+    let mut json = String::with_capacity(STANDARD.encoded_length(bytes.len()) + 2);
+    json.push('"');
+    STANDARD.encode_append(bytes, &mut json);
+    json.push('"');
+    Ok(RawValue::from_string(json)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn answer(format: Format, headers: &[(&str, &str)], body: &'static [u8]) -> Value {
+        let mut response = Response::builder();
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        let response = response.body(Body::from(body)).expect("is a response");
+        let answer = LambdaAnswer::new(format, response).await.expect("has a body");
+        serde_json::to_value(&answer).expect("is JSON")
+    }
+
+    #[tokio::test]
+    async fn bytes_are_sent_in_base64_and_text_as_it_is() {
+        let audio = answer(Format::Http, &[("content-type", "audio/mp4")], b"\0\xffmoof").await;
+        assert_eq!((&audio["body"], &audio["isBase64Encoded"]), (&json!("AP9tb29m"), &json!(true)));
+        let list = [("content-type", "application/vnd.apple.mpegurl")];
+        let text = answer(Format::Http, &list, b"#EXTM3U\n\"").await;
+        assert_eq!(
+            (&text["body"], &text["isBase64Encoded"]),
+            (&json!("#EXTM3U\n\""), &json!(false))
+        );
+        let gzip = [list[0], ("content-encoding", "gzip")];
+        assert_eq!(answer(Format::Http, &gzip, b"\x1f\x8b").await["isBase64Encoded"], true);
+        assert_eq!(answer(Format::Http, &[], b"").await.get("body"), None);
+    }
+
+    #[tokio::test]
+    async fn headers_are_told_as_each_gateway_reads_them() {
+        let headers = [("vary", "origin"), ("vary", "accept-encoding"), ("etag", "\"a\"")];
+        let http = answer(Format::Http, &headers, b"").await;
+        assert_eq!(http["headers"], json!({ "vary": "origin, accept-encoding", "etag": "\"a\"" }));
+        let rest = answer(Format::Rest, &headers, b"").await;
+        assert_eq!(
+            rest["multiValueHeaders"],
+            json!({ "vary": ["origin", "accept-encoding"], "etag": ["\"a\""] })
+        );
+        assert_eq!(rest.get("headers"), None);
+    }
+}
