@@ -25,7 +25,7 @@ ffmpeg: ## Builds the layer's ffmpeg under target/, if it is not there
 	@$(MAKE) --no-print-directory -C layers/ffmpeg install PREFIX="$(TOOLS)/ffmpeg"
 
 .PHONY: test
-test: lint test-rust test-layer test-python ## Checks everything, with the real parts
+test: lint test-rust test-layer test-python test-template ## Checks everything, with the real parts
 	@echo "everything passed"
 
 .PHONY: lint
@@ -98,7 +98,7 @@ $(PYTHON): clients/python/pyproject.toml tests/requirements.txt
 SAM := $(TOOLS)/venv/bin/sam
 export SAM_CLI_TELEMETRY ?= 0
 # sam looks for cargo-lambda there.
-build deploy watch test-aws test-watch: export PATH := $(TOOLS)/venv/bin:$(PATH)
+build deploy watch test-aws test-template test-watch: export PATH := $(TOOLS)/venv/bin:$(PATH)
 
 $(SAM): tests/aws-requirements.txt | $(PYTHON)
 	$(PYTHON) -m pip install --quiet --requirement tests/aws-requirements.txt
@@ -122,10 +122,13 @@ watch: $(SAM) ffmpeg ## Runs both functions as Lambda does, at http://127.0.0.1:
 	AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:9000 AWS_REGION=local AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \
 	cargo lambda watch --disable-cors --invoke-address 127.0.0.1 --features crud/sqlite,streaming/sqlite
 
-.PHONY: test-aws
-test-aws: prepare $(SAM) ## What is deployed: the template, sizes, and the front doors of the very files
+.PHONY: test-template
+test-template: $(SAM) ## The template, as SAM and CloudFormation read it
 	AWS_DEFAULT_REGION=eu-central-1 $(SAM) validate --lint
 	$(PYTHON) tests/deployment/transform.py
+
+.PHONY: test-aws
+test-aws: prepare test-template ## What is deployed: the template, sizes, and the front doors of the very files
 	$(SAM) build
 	tests/deployment/artifacts.sh
 	BLACK_BOX_BINARIES=.aws-sam/build cargo test --package black-box --locked --test doors
