@@ -43,12 +43,12 @@ pub(crate) async fn examine(
         return Ok(None);
     }
     let arguments = ffmpeg::examine(input);
-    let examined = engine.run(spool.directory(), arguments, 2, async |pipes| {
-        let [packets, frames] = <[_; 2]>::try_from(pipes)
-            .map_err(|_| Error::Ffmpeg("it was given two pipes".into(), None))?;
-        tokio::try_join!(listen(packets), read(frames))
+    let examined = engine.run(spool.directory(), arguments, 3, async |pipes| {
+        let [packets, frames, decoded] = <[_; 3]>::try_from(pipes)
+            .map_err(|_| Error::Ffmpeg("it was given three pipes".into(), None))?;
+        tokio::try_join!(listen(packets), read(frames), listen(decoded))
     });
-    let (packets, frames) = match examined.await {
+    let (packets, frames, decoded) = match examined.await {
         Ok(examined) => examined,
         // Whether it can be decoded at all will be told when it is.
         Err(Error::Rejected(_)) => return Ok(None),
@@ -66,7 +66,16 @@ pub(crate) async fn examine(
         i64::try_from(count).unwrap_or(i64::MAX).saturating_sub(1).saturating_mul(frame);
     let media = samples.end.saturating_sub(samples.start);
     let steady = count == packets.packets && media > all_but_last;
-    if !plain || !steady || !(-LONGEST_PRIMING..=0).contains(&samples.start) || samples.end <= 0 {
+    // Where a decoder passes over damaged frames, rungs would not line up with what is carried.
+    let presented = all_but_last.saturating_add(frame).saturating_add(samples.start);
+    let decoded = decoded.bytes / (2 * u64::from(format.channels));
+    let whole = i64::try_from(decoded).is_ok_and(|decoded| decoded > presented - frame);
+    if !plain
+        || !steady
+        || !whole
+        || !(-LONGEST_PRIMING..=0).contains(&samples.start)
+        || samples.end <= 0
+    {
         return Ok(None);
     }
     Ok(Some(Carried {

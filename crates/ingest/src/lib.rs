@@ -211,7 +211,12 @@ impl Ingest {
         let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
         let song = Song { id: upload.id, stand_in, ..Song::new(description, source, wait) };
         match store.insert(&song).await {
-            Ok(()) => Ok(song),
+            // Not if it was removed meanwhile, and its parts with it.
+            Ok(()) if original::is_complete(store, &song).await? => Ok(song),
+            Ok(()) => {
+                store.remove(song.id).await?;
+                Err(Error::NoSuchSong(song.id))
+            }
             // Somebody else, who heard of the last part as well, may have been a moment earlier.
             Err(error) => store.get(upload.id).await?.ok_or(error.into()),
         }
@@ -261,13 +266,26 @@ impl Ingest {
         if begun { Ok(song) } else { Err(Error::UnderWay(id)) }
     }
 
-    /// Removes a song and all its chunks. Returns whether there was one.
+    /// Removes a song, the upload that would become it, and all chunks of either. Returns whether
+    /// there was one. What cannot be removed once the records are gone is left to the sweep.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: a record may still be there.
     pub async fn discard(&self, id: SongId) -> Result<bool> {
-        let removed = self.engine.store.remove(id).await?;
-        if removed {
-            self.engine.store.remove_all(id).await?;
+        let store = &self.engine.store;
+        // In this order: an upload becomes a song, never the other way round.
+        let was_arriving = store.remove_upload(id, Timestamp::MAX).await?;
+        let was_song = store.remove(id).await?;
+        if was_arriving || was_song {
+            if let Err(error) = store.remove_all(id).await {
+                tracing::warn!(song = %id, %error, "chunks of what was removed are left to the sweep");
+            }
+            // Somebody may have had the upload in hand, and made its song a moment ago.
+            if was_arriving {
+                store.remove(id).await?;
+            }
         }
-        Ok(removed)
+        Ok(was_arriving || was_song)
     }
 
     /// Tidies up what crashes and interruptions left, as of `now`: ends attempts whose lease has run

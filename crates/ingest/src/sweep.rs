@@ -19,15 +19,27 @@ const GROUPS: usize = 10_000;
 /// What a song says whose attempt stopped giving signs of life.
 const INTERRUPTED: &str = "ingesting it was interrupted; try again";
 
-/// After which group of chunks the next sweep goes on.
-pub(crate) type Place = Mutex<Option<(SongId, ChunkGroup)>>;
+/// Where the next sweep goes on, where one did not look at all there is.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    chunks: Mutex<Option<(SongId, ChunkGroup)>>,
+    uploads: Mutex<Option<SongId>>,
+}
+
+fn recall<T: Copy>(place: &Mutex<Option<T>>) -> Option<T> {
+    *place.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn remember<T>(place: &Mutex<Option<T>>, after: Option<T>) {
+    *place.lock().unwrap_or_else(PoisonError::into_inner) = after;
+}
 
 /// See [`Ingest::sweep`](crate::Ingest::sweep).
 pub(crate) async fn sweep(engine: &Engine, place: &Place, now: Timestamp) -> Result<Swept> {
     let mut swept = Swept { complete: true, ..Swept::default() };
     end_attempts(engine, now, &mut swept).await?;
     remove_revisions(engine, now, &mut swept).await?;
-    remove_uploads(engine, now, &mut swept).await?;
+    remove_uploads(engine, place, now, &mut swept).await?;
     remove_orphans(engine, place, &mut swept).await?;
     engine.store.forget_claims(now).await?;
     match engine.workplace.sweep() {
@@ -78,8 +90,13 @@ async fn remove_revisions(engine: &Engine, now: Timestamp, swept: &mut Swept) ->
 ///
 /// The record goes first, and only if it has not been given more time meanwhile: then no part can
 /// follow, and a crash leaves chunks that neither a song nor an upload names.
-async fn remove_uploads(engine: &Engine, now: Timestamp, swept: &mut Swept) -> Result<()> {
-    let mut after = None;
+async fn remove_uploads(
+    engine: &Engine,
+    place: &Place,
+    now: Timestamp,
+    swept: &mut Swept,
+) -> Result<()> {
+    let mut after = recall(&place.uploads);
     for _ in 0..UPLOADS / PAGE {
         let uploads = engine.store.list_uploads(after, PAGE).await?;
         for upload in &uploads {
@@ -92,9 +109,11 @@ async fn remove_uploads(engine: &Engine, now: Timestamp, swept: &mut Swept) -> R
         }
         after = uploads.last().map(|upload| upload.id);
         if uploads.len() < PAGE {
+            remember(&place.uploads, None);
             return Ok(());
         }
     }
+    remember(&place.uploads, after);
     swept.complete = false;
     Ok(())
 }
@@ -104,7 +123,7 @@ async fn remove_uploads(engine: &Engine, now: Timestamp, swept: &mut Swept) -> R
 /// The record is read after the chunks were seen: it names an attempt before the first of its
 /// chunks is written, so what it does not name then nobody will.
 async fn remove_orphans(engine: &Engine, place: &Place, swept: &mut Swept) -> Result<()> {
-    let mut after = *place.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut after = recall(&place.chunks);
     for _ in 0..GROUPS / PAGE {
         let groups = engine.store.groups(after, PAGE).await?;
         // Read again for each page: what a page shows may be younger than the last reading.
@@ -123,11 +142,11 @@ async fn remove_orphans(engine: &Engine, place: &Place, swept: &mut Swept) -> Re
         }
         after = groups.last().copied();
         if groups.len() < PAGE {
-            *place.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            remember(&place.chunks, None);
             return Ok(());
         }
     }
-    *place.lock().unwrap_or_else(PoisonError::into_inner) = after;
+    remember(&place.chunks, after);
     swept.complete = false;
     Ok(())
 }

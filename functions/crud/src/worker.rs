@@ -136,7 +136,9 @@ impl Jobs for Worker {
 
     async fn sweep(&self) -> Result<(), BoxError> {
         // Before the attempts of their songs are ended for waiting too long.
-        self.finish_uploads().await?;
+        if let Err(error) = self.finish_uploads().await {
+            tracing::warn!(%error, "complete uploads wait for the next sweep");
+        }
         let swept = self.ingest.sweep(music::now()).await?;
         tracing::info!(?swept, "swept");
         Ok(())

@@ -32,7 +32,8 @@ pub(crate) fn probe(input: Recognised) -> Vec<OsString> {
 }
 
 /// Writes every packet of the first audio stream: to the first pipe as `framecrc`, to the second as
-/// ADTS, which fails for AAC that ADTS cannot say.
+/// ADTS, which fails for AAC that ADTS cannot say; and to the third, as `framecrc` of 16 bit PCM, what
+/// they decode to.
 pub(crate) fn examine(input: Recognised) -> Vec<OsString> {
     let mut arguments = reading(input);
     for (index, format) in ["framecrc", "adts"].into_iter().enumerate() {
@@ -40,6 +41,9 @@ pub(crate) fn examine(input: Recognised) -> Vec<OsString> {
         arguments.extend(["-f", format].map(into));
         arguments.push(pipe(index));
     }
+    arguments.extend(["-map", "0:a:0", "-c:a", "pcm_s16le", "-map_metadata", "-1"].map(into));
+    arguments.extend(["-f", "framecrc"].map(into));
+    arguments.push(pipe(2));
     arguments
 }
 
@@ -200,14 +204,15 @@ mod tests {
     }
 
     #[test]
-    fn an_examination_decodes_nothing() {
+    fn an_examination_copies_and_decodes() {
         let input = Recognised { container: Container::Adts, offset: 0 };
         assert_eq!(
             text(&examine(input)),
             format!(
                 "{READING} -f aac -i file:input \
                  -map 0:a:0 -c:a copy -map_metadata -1 -f framecrc pipe:3 \
-                 -map 0:a:0 -c:a copy -map_metadata -1 -f adts pipe:4"
+                 -map 0:a:0 -c:a copy -map_metadata -1 -f adts pipe:4 \
+                 -map 0:a:0 -c:a pcm_s16le -map_metadata -1 -f framecrc pipe:5"
             )
         );
     }

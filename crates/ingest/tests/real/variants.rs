@@ -163,6 +163,28 @@ async fn aac_that_decoders_make_more_of_or_hls_cannot_carry_is_encoded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damaged_aac_is_encoded_because_its_frames_are_more_than_what_decodes() {
+    let (house, files) = (House::new().await, Files::new());
+    let path = clip(&files, "damaged.aac", &["-c:a", "aac", "-b:a", "160k", "-ar", "44100"]);
+    let mut bytes = fs::read(&path).unwrap();
+    // What a frame holds, not its header: the stream goes on behind it.
+    let (mut at, mut frame) = (0, 0);
+    while at + 7 < bytes.len() {
+        let length = usize::from(bytes[at + 3] & 3) << 11
+            | usize::from(bytes[at + 4]) << 3
+            | usize::from(bytes[at + 5] >> 5);
+        if (200..300).contains(&frame) {
+            bytes[at + 7..at + length].fill(0xff);
+        }
+        (at, frame) = (at + length, frame + 1);
+    }
+    fs::write(&path, bytes).unwrap();
+    let song = house.ingest(&path).await.unwrap();
+    assert!(variant(&song, "source").is_none(), "{:?}", names(&song));
+    assert_heard(&house, &song, &path).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_m4a_is_as_long_as_what_it_was_made_of() {
     let (house, files) = (House::new().await, Files::new());
     let wav = files.make(

@@ -44,8 +44,13 @@ impl Claims for MongoDb {
 
     async fn hold(&self, claim: &Claim) -> Result<bool> {
         let record = document::of_record(claim)?;
+        let mut held = held_by(claim);
+        // A sign of life that comes late does not undo the answer.
+        if claim.lease_until.is_some() {
+            held.insert("lease_until", doc! { "$exists": true });
+        }
         let done = within(WRITE_LIMIT, async {
-            self.collections().await?.claims.replace_one(held_by(claim), &record).await
+            self.collections().await?.claims.replace_one(held.clone(), &record).await
         })
         .await?;
         Ok(done.matched_count > 0)

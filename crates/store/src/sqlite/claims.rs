@@ -25,8 +25,11 @@ impl Claims for Sqlite {
     async fn hold(&self, claim: &Claim) -> Result<bool> {
         let claim = claim.clone();
         self.write(Durability::Now, move |transaction| {
-            let is_held =
-                find(transaction, &claim.key)?.is_some_and(|present| present.song == claim.song);
+            // A sign of life that comes late does not undo the answer.
+            let is_held = find(transaction, &claim.key)?.is_some_and(|present| {
+                let is_sign = claim.lease_until.is_some();
+                present.song == claim.song && (!is_sign || present.lease_until.is_some())
+            });
             if is_held {
                 save(transaction, &claim)?;
             }

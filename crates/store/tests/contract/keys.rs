@@ -44,6 +44,8 @@ pub(crate) async fn a_key_is_free_once_its_lease_ended_unanswered_or_it_expired(
 
     let answered = Claim { lease_until: None, ..second };
     assert!(store.hold(&answered).await.expect("holds"));
+    let late = Claim { lease_until: Some(in_seconds(400)), ..answered.clone() };
+    assert!(!store.hold(&late).await.expect("answers"), "a late sign of life undid the answer");
     let asked = store.claim(&claim("key"), in_seconds(3000)).await.expect("answers");
     assert_eq!(asked, Claimed::Theirs(answered.clone()), "an answer outlives its lease");
     let asked = store.claim(&claim("key"), in_seconds(3601)).await.expect("answers");

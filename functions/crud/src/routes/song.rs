@@ -12,7 +12,7 @@ use music::Patch;
 use serde_json::{Map, Value, json};
 use service::{Problem, Result, conditional};
 
-use super::{etag, no_such_song, parse_id};
+use super::{etag, no_such_song, parse_id, problem};
 use crate::Crud;
 
 /// How often a description is tried again when the record changed meanwhile, as it does with the
@@ -71,12 +71,8 @@ pub(crate) async fn remove(
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
     let id = parse_id(&id)?;
-    if !crud.store.remove(id).await? {
+    if !crud.ingest.discard(id).await.map_err(problem)? {
         return Err(no_such_song());
-    }
-    // The song is gone, whatever happens now: what is left of it, the sweep finds.
-    if let Err(error) = crud.store.remove_all(id).await {
-        tracing::warn!(%id, %error, "chunks of a removed song are left to the sweep");
     }
     Ok(Json(json!({ "deleted": 1 })))
 }

@@ -98,7 +98,7 @@ pub(crate) async fn create(
             Ok(upload) => upload,
             // What is wrong with the part, its sender hears; of the upload they know nothing.
             Err(problem) => {
-                crud.discard_upload(upload.id).await?;
+                crud.ingest.discard(upload.id).await.map_err(super::problem)?;
                 return Err(problem);
             }
         }
@@ -154,7 +154,11 @@ pub(crate) async fn terminate(
     Path(id): Path<String>,
 ) -> Result<StatusCode> {
     let id = parse_id(&id)?;
-    if crud.discard_upload(id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(no_such_upload()) }
+    if crud.ingest.discard(id).await.map_err(super::problem)? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(no_such_upload())
+    }
 }
 
 /// `POST /uploads/{id}`, for clients whose environment has no other methods: `X-HTTP-Method-Override`
@@ -212,20 +216,6 @@ impl Crud {
             }
             finished => finished,
         }
-    }
-
-    /// Removes an upload and its song, whichever there is. The records go first, so that nothing
-    /// can be added to what is being removed.
-    async fn discard_upload(&self, id: SongId) -> Result<bool> {
-        let was_arriving = self.store.remove_upload(id, Timestamp::MAX).await?;
-        let was_song = self.store.remove(id).await?;
-        if was_arriving || was_song {
-            // The sweep finds what is left of it now.
-            if let Err(error) = self.store.remove_all(id).await {
-                tracing::warn!(%id, %error, "parts of a removed upload are left to the sweep");
-            }
-        }
-        Ok(was_arriving || was_song)
     }
 
     /// When an upload is given up of which a part came in just now.
