@@ -33,7 +33,7 @@ async fn media_doctor_finds_nothing_in_the_dash_manifest() {
     let (gateway, song) = Gateway::with_piece().await;
     let manifest = gateway.get(&song.path("manifest.mpd")).await;
     let mut report = Report::default();
-    check_dash_mpd(&manifest.text(), &mut report);
+    check_dash_mpd(manifest.text(), &mut report);
     assert!(report.findings().is_empty(), "{:?} in {}", report.findings(), manifest.text());
     assert!(manifest.text().contains("<Representation"));
 }
