@@ -17,7 +17,7 @@ pub enum Container {
 }
 
 impl Container {
-    /// What [`music::Source::container`] calls it.
+    /// What [`music::Media::container`] calls it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
