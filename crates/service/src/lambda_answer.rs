@@ -15,8 +15,13 @@ use serde_json::value::RawValue;
 use crate::BoxError;
 
 /// What is sent as text; all else is sent in base64. Any that is missing here arrives all the same.
-const TEXT: [&str; 4] =
-    ["application/json", "application/problem+json", "application/vnd.apple.mpegurl", "text/"];
+const TEXT: [&str; 5] = [
+    "application/dash+xml",
+    "application/json",
+    "application/problem+json",
+    "application/vnd.apple.mpegurl",
+    "text/",
+];
 
 /// How a gateway wants to be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -237,15 +237,21 @@ async fn an_original_that_is_not_what_was_sent_is_not_ingested() {
     assert_eq!(get(&house, &song).await.status, Status::Failed);
 }
 
-/// An interruption while the file was still arriving in the store.
-#[tokio::test]
-async fn of_a_file_that_never_arrived_completely_nothing_stays() {
+/// A song of whose file only the first bytes are in the store.
+async fn with_half_an_original() -> (House, Song) {
     let (house, files) = (House::new().await, Files::new());
     let (mut song, _) = house.add(&short(&files, "a.wav", 440)).await.unwrap();
     house.ingest.discard(song.id).await.unwrap();
     song.source.bytes *= 2;
     house.store.insert(&song).await.unwrap();
     house.store.put(&ChunkKey::original(song.id, 0), vec![0; 1000].into()).await.unwrap();
+    (house, song)
+}
+
+/// An interruption while the file was still arriving in the store.
+#[tokio::test]
+async fn of_a_file_that_never_arrived_completely_nothing_stays() {
+    let (house, song) = with_half_an_original().await;
     assert_eq!(house.ingest.sweep(minutes(20)).await.unwrap().attempts, 1);
     assert_eq!(groups(&house).await, []);
     assert_eq!(get(&house, &song).await.status, Status::Failed);
@@ -255,12 +261,7 @@ async fn of_a_file_that_never_arrived_completely_nothing_stays() {
 /// A crash of the sweep that ended the attempt, before it removed what there was of the file.
 #[tokio::test]
 async fn half_an_original_of_a_song_that_failed_already_is_swept() {
-    let (house, files) = (House::new().await, Files::new());
-    let (mut song, _) = house.add(&short(&files, "a.wav", 440)).await.unwrap();
-    house.ingest.discard(song.id).await.unwrap();
-    song.source.bytes *= 2;
-    house.store.insert(&song).await.unwrap();
-    house.store.put(&ChunkKey::original(song.id, 0), vec![0; 1000].into()).await.unwrap();
+    let (house, song) = with_half_an_original().await;
     let attempt = song.attempt.as_ref().unwrap().id;
     assert!(house.store.fail(song.id, attempt, "interrupted").await.unwrap());
     house.ingest.sweep(music::now()).await.unwrap();
