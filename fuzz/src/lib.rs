@@ -6,6 +6,8 @@
 mod container;
 #[path = "../../crates/ingest/src/framecrc.rs"]
 mod framecrc;
+#[path = "../../crates/ingest/src/lines.rs"]
+mod lines;
 #[path = "../../crates/ingest/src/tags.rs"]
 mod tags_of;
 

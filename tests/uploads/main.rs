@@ -13,6 +13,7 @@ use black_box::{
     http_client::{Answer, Request},
     server::Server,
 };
+use ingest::testing::piece;
 use music::SongId;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -62,9 +63,7 @@ impl House {
     }
 
     async fn kill_and_restart(&mut self) {
-        kill(self.gateway().process().id());
-        self.gateway().process().ended().await;
-        self.gateway = None;
+        self.gateway.take().expect("is running").kill().await;
         self.gateway = Some(start(&self.variables).await);
     }
 }
@@ -74,23 +73,15 @@ async fn start(variables: &[(String, String)]) -> Server {
     Server::start("gateway", &variables).await
 }
 
-fn kill(id: u32) {
-    let killed = Command::new("kill").args(["-KILL", &id.to_string()]).status();
-    assert!(killed.expect("runs").success());
-}
-
 /// A real piece, over and over, under a noise that no codec can shrink: FLAC of at least so many
 /// bytes.
 fn song(directory: &Path, bytes: u64) -> PathBuf {
     let path = directory.join("song.flac");
-    let music = fs::read_dir("/usr/share/games/wesnoth").into_iter().flatten().flatten().next();
-    let piece = music.map(|entry| entry.path().join("data/core/music/knolls.ogg"));
-    let piece = piece.filter(|it| it.is_file()).expect("there is music: run `make prepare`");
     // Two channels of 96 kHz in which 20 bits are noise.
     let seconds = (bytes / 480_000 + 1).to_string();
     let made = Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-stream_loop", "-1", "-i"])
-        .arg(piece)
+        .arg(piece("knolls"))
         .args(["-f", "lavfi", "-i", "anoisesrc=r=96000:a=0.25:seed=1"])
         .args(["-f", "lavfi", "-i", "anoisesrc=r=96000:a=0.25:seed=2"])
         .args(["-filter_complex", "[1][2]amerge[n];[0]aresample=96000[m];[m][n]amix=normalize=0"])

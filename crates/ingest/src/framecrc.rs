@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::lines::Lines;
+
 /// What a `framecrc` stream has said so far.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct FrameCrc {
@@ -22,31 +24,15 @@ pub(crate) struct FrameCrc {
     last_duration: i64,
     /// Whether a packet begins elsewhere than where the one before it ended.
     gaps: bool,
-    line: Vec<u8>,
+    lines: Lines,
 }
-
-/// No line that means anything to us is longer.
-const LINE: usize = 512;
 
 impl FrameCrc {
     /// Takes what comes next.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let mut lines = bytes.split(|byte| *byte == b'\n');
-        // The last piece is a line that goes on.
-        let last = lines.next_back().unwrap_or_default();
-        for piece in lines {
-            self.extend(piece);
-            let line = std::mem::take(&mut self.line);
-            if let Ok(line) = str::from_utf8(&line) {
-                self.read(line);
-            }
-        }
-        self.extend(last);
-    }
-
-    fn extend(&mut self, piece: &[u8]) {
-        let room = LINE - self.line.len();
-        self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.push(bytes, |line| self.read(line));
+        self.lines = lines;
     }
 
     fn read(&mut self, line: &str) {
@@ -152,16 +138,5 @@ mod tests {
         assert_eq!(read("0, 0, 0, 2048, 7, 0x0\n0, 2050, 2050, 2048, 7, 0x0\n"), None);
         assert_eq!(read("0, 0, 0, 2047, 7, 0x0\n"), None, "half a sample");
         assert_eq!(read(""), None);
-    }
-
-    #[test]
-    fn a_line_without_end_takes_no_memory() {
-        let mut read = FrameCrc::default();
-        for _ in 0..100 {
-            read.push(&[b'x'; 10_000]);
-        }
-        assert!(read.line.capacity() < 4 * LINE);
-        read.push(b"\n0, 0, 0, 5, 7, 0x0\n");
-        assert_eq!((read.bytes, read.duration), (7, 5));
     }
 }

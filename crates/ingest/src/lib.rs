@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod ffmpeg;
 mod framecrc;
+mod lines;
 mod loudness;
 mod original;
 mod patience;

@@ -3,8 +3,7 @@
 
 use music::Loudness;
 
-/// No line that means anything to us is longer.
-const LINE: usize = 128;
+use crate::lines::Lines;
 
 /// What an `ebur128` filter has said so far.
 #[derive(Debug, Default)]
@@ -13,32 +12,22 @@ pub(crate) struct LoudnessReader {
     integrated: Option<f64>,
     /// Of full scale.
     true_peak: Option<f64>,
-    line: Vec<u8>,
+    lines: Lines,
 }
 
 impl LoudnessReader {
     /// Takes what comes next.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            if *byte != b'\n' {
-                if self.line.len() < LINE {
-                    self.line.push(*byte);
-                }
-                continue;
-            }
-            self.read();
-            self.line.clear();
-        }
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.push(bytes, |line| self.read(line));
+        self.lines = lines;
     }
 
-    fn read(&mut self) {
-        let value = |key: &[u8]| {
-            let value = str::from_utf8(self.line.strip_prefix(key)?).ok()?;
-            value.parse::<f64>().ok().filter(|value| value.is_finite())
-        };
-        if let Some(integrated) = value(b"lavfi.r128.I=") {
+    fn read(&mut self, line: &str) {
+        let value = |key| line.strip_prefix(key)?.parse::<f64>().ok().filter(|it| it.is_finite());
+        if let Some(integrated) = value("lavfi.r128.I=") {
             self.integrated = Some(integrated);
-        } else if let Some(peak) = value(b"lavfi.r128.true_peak=") {
+        } else if let Some(peak) = value("lavfi.r128.true_peak=") {
             self.true_peak = Some(peak);
         }
     }
@@ -85,16 +74,5 @@ mod tests {
         assert_eq!(read("lavfi.r128.I=-70.000\nlavfi.r128.true_peak=0.000\n", 9), None);
         assert_eq!(read("", 1), None);
         assert_eq!(read("lavfi.r128.I=nan\n", 1), None);
-    }
-
-    #[test]
-    fn a_line_without_end_takes_no_memory() {
-        let mut reader = LoudnessReader::default();
-        for _ in 0..100 {
-            reader.push(&[b'x'; 1000]);
-        }
-        assert!(reader.line.capacity() < 4 * LINE);
-        reader.push(b"\nlavfi.r128.I=-20.000\n");
-        assert!(reader.finish().is_some());
     }
 }
