@@ -122,15 +122,20 @@ impl Ingest {
         probe::probe(&self.engine, spool).await
     }
 
-    /// How long [`run`](Self::run) will take on this machine, roughly.
+    /// How long [`run`](Self::run) will take on this machine, roughly, `lossless` as there.
     #[must_use]
-    pub fn estimate(&self, probe: &Probe) -> Duration {
-        // CPU seconds that one rung of one second of sound takes, measured, with a margin.
-        const COST: f64 = 0.016;
+    pub fn estimate(&self, probe: &Probe, lossless: Option<bool>) -> Duration {
+        // CPU seconds that a second of sound takes, measured by the example `measure` and with a
+        // margin: each rung, how loud it is, and FLAC.
+        const RUNG: f64 = 0.016;
+        const LOUDNESS: f64 = 0.006;
+        const FLAC: f64 = 0.01;
+        let lossless = lossless.unwrap_or(self.engine.config.lossless) && probe.format.lossless;
         let rungs = u32::try_from(music::ladder(&probe.format).len()).unwrap_or(u32::MAX);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let at_once = u32::try_from(cores).unwrap_or(u32::MAX).min(rungs);
-        let seconds = probe.duration.as_secs_f64() * COST * f64::from(rungs) / f64::from(at_once);
+        let cost = RUNG * f64::from(rungs) + LOUDNESS + if lossless { FLAC } else { 0.0 };
+        let seconds = probe.duration.as_secs_f64() * cost / f64::from(at_once);
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 

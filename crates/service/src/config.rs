@@ -66,9 +66,20 @@ impl<'a> Lookup<'a> {
         self.parse(name, "a whole number of seconds", default.as_secs()).map(Duration::from_secs)
     }
 
-    /// A variable's value as `true` or `false`, or `default` if it is not set.
+    /// A variable's value as [`parse_switch`] reads it, or `default` if it is not set.
     pub fn switch(&self, name: &'static str, default: bool) -> Result<bool, ConfigError> {
-        self.parse(name, "true or false", default)
+        let Some(text) = self.text(name) else { return Ok(default) };
+        parse_switch(&text).ok_or(ConfigError::Invalid { name, expected: "on, off, true or false" })
+    }
+}
+
+/// What somebody switches on (`on`, `true`) or off (`off`, `false`).
+#[must_use]
+pub fn parse_switch(text: &str) -> Option<bool> {
+    match text {
+        "on" | "true" => Some(true),
+        "off" | "false" => Some(false),
+        _ => None,
     }
 }
 
@@ -199,6 +210,15 @@ mod tests {
     fn an_empty_variable_counts_as_not_set() {
         let config = config(&[("API_KEY", ""), ("PORT", "")]).expect("is valid");
         assert_eq!((config.api_key, config.port), (None, 8080));
+    }
+
+    #[test]
+    fn a_switch_is_on_or_off_and_nothing_else() {
+        for (text, expected) in [("on", true), ("true", true), ("off", false), ("false", false)] {
+            let config = config(&[("ALLOW_ANONYMOUS_WRITES", text)]).expect("is valid");
+            assert_eq!(config.allow_anonymous_writes, expected, "{text}");
+        }
+        assert!(config(&[("ALLOW_ANONYMOUS_WRITES", "perhaps")]).is_err());
     }
 
     #[test]

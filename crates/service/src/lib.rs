@@ -23,7 +23,7 @@ mod secret;
 pub mod testing;
 
 pub use app::app;
-pub use config::{ConfigError, HttpConfig, Lookup, ReadAccess};
+pub use config::{ConfigError, HttpConfig, Lookup, ReadAccess, parse_switch};
 pub use http::{bind, serve};
 pub use jobs::{BoxError, Dispatch, DispatchError, Jobs, NoJobs, dispatch};
 pub use logging::init as init_logging;

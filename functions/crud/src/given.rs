@@ -2,7 +2,7 @@
 
 use music::{Name, Patch};
 use serde_json::{Map, Value};
-use service::{Problem, Result};
+use service::{Problem, Result, parse_switch};
 
 /// A description as far as it is given, and what the sender calls the file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,16 +27,24 @@ pub(crate) fn from_fields(mut fields: Map<String, Value>) -> Result<Given> {
         Some(Value::String(name)) => file_name(&name),
         _ => None,
     };
-    let lossless = match fields.remove("lossless") {
+    let flac = match fields.remove("lossless") {
         None | Some(Value::Null) => None,
         Some(Value::Bool(lossless)) => Some(lossless),
-        Some(Value::String(text)) if text == "true" => Some(true),
-        Some(Value::String(text)) if text == "false" => Some(false),
-        Some(_) => return Err(Problem::bad_request("lossless is neither true nor false")),
+        Some(Value::String(text)) => Some(lossless(&text)?),
+        Some(_) => return Err(neither()),
     };
     let patch = serde_json::from_value(Value::Object(fields))
         .map_err(|error| Problem::bad_request(format!("not a description of a song: {error}")))?;
-    Ok(Given { patch, filename, lossless })
+    Ok(Given { patch, filename, lossless: flac })
+}
+
+/// Whether FLAC is asked for, in a query.
+pub(crate) fn lossless(text: &str) -> Result<bool> {
+    parse_switch(text).ok_or_else(neither)
+}
+
+fn neither() -> Problem {
+    Problem::bad_request("lossless is neither on (true) nor off (false)")
 }
 
 /// The last component of what may be a path on either kind of system, fit to be shown.

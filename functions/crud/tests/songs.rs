@@ -42,6 +42,34 @@ async fn a_song_sent_as_json_is_created_whatever_its_content_type() {
 }
 
 #[tokio::test]
+async fn flac_is_made_where_a_request_asks_for_it_and_named_in_the_song() {
+    let stage = Stage::new().await;
+    for (asked, made) in [("", false), ("&lossless=on", true), ("&lossless=false", false)] {
+        let answer = stage.post(&format!("name=n&author=a{asked}"), wav(0.2)).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        assert_eq!(answer.json()["lossless_url"].is_string(), made, "{asked}");
+    }
+    let answer = stage.post("name=n&author=a", wav(0.2)).await.json();
+    let id = answer["id"].as_str().expect("has an id");
+    let again = |asked: &str| stage.call(Method::POST, &format!("/songs/{id}/ingest{asked}"));
+    assert_eq!(again("?lossless=perhaps").empty().await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(again("?lossless=true").empty().await.status, StatusCode::ACCEPTED);
+    for _ in 0..600 {
+        let song = stage.get(&format!("/songs/{id}")).empty().await.json();
+        if let Some(flac) = song["lossless_url"].as_str() {
+            assert_eq!(flac, format!("/stream/{id}/lossless.m3u8"));
+            let variants = song["variants"].as_array().expect("is a list");
+            let last = variants.last().expect("is there");
+            assert_eq!((&last["codecs"], &last["bit_exact"]), (&json!("fLaC"), &json!(true)));
+            assert_eq!((&last["media_time"], &last["samples"]), (&json!(0), &json!(9_600)));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("no FLAC was made of {id}");
+}
+
+#[tokio::test]
 async fn a_song_sent_as_the_file_itself_is_the_same_file_when_it_is_asked_for() {
     let stage = Stage::new().await;
     let audio = wav(0.5);

@@ -214,7 +214,7 @@ async fn a_probe_tells_what_the_sound_takes_and_how_long_it_is() {
         let probe = house.probe(&path).await.unwrap();
         assert!(probe.format.bitrate.abs_diff(192_000) < 4_000, "{:?}", probe.format);
         assert!(probe.duration.abs_diff(Duration::from_secs(seconds)) < Duration::from_millis(100));
-        estimates.push(house.ingest.estimate(&probe));
+        estimates.push(house.ingest.estimate(&probe, None));
     }
     assert!(
         estimates[0] * 3 < estimates[1] && estimates[1] < Duration::from_secs(10),

@@ -22,6 +22,7 @@ use super::{no_such_song, parse_id};
 use crate::{
     Crud,
     claim::{self, Held},
+    given,
     worker::{Job, hand_over},
 };
 
@@ -52,7 +53,8 @@ pub(crate) async fn add(
     let description = described(&probe, given.patch)?;
 
     let limit = crud.config.synchronous_limit();
-    let too_long = limit.is_some() && crud.ingest.estimate(&probe) > SYNCHRONOUS_ESTIMATE;
+    let too_long =
+        limit.is_some() && crud.ingest.estimate(&probe, given.lossless) > SYNCHRONOUS_ESTIMATE;
     let asynchronous = too_long || prefers_async(&headers);
     let id = held.as_ref().map_or_else(SongId::new, Held::song);
     let song = crud
@@ -91,7 +93,7 @@ async fn repeated(crud: &Crud, id: SongId) -> Result<Response> {
 /// How `POST /songs/{id}/ingest` may be asked.
 #[derive(Deserialize)]
 pub(crate) struct Again {
-    lossless: Option<bool>,
+    lossless: Option<String>,
 }
 
 /// `POST /songs/{id}/ingest?lossless=`: makes a new revision from the original; the present one plays on.
@@ -102,6 +104,7 @@ pub(crate) async fn ingest_again(
 ) -> Result<Response> {
     let Query(Again { lossless }) =
         query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let lossless = lossless.as_deref().map(given::lossless).transpose()?;
     let song = crud.ingest.again(parse_id(&id)?).await.map_err(problem)?;
     if let Err(error) = crud.hand_over(&song, lossless).await {
         if let Some(attempt) = &song.attempt {
