@@ -115,11 +115,10 @@ deploy: build ## Builds, and deploys with the account that AWS credentials name
 	sed -i "s/^\( *Description: \)\(Manages songs\|Serves playlists\)/\1Deployed $$(date -u +%FT%TZ). \2/" .aws-sam/build/template.yaml
 	$(SAM) deploy $(SAM_ARGUMENTS)
 
-# As Lambda calls them. A job that a function sends to itself goes to this machine too.
+# As Lambda calls them.
 .PHONY: watch
 watch: $(SAM) ffmpeg ## Runs both functions as Lambda does, at http://127.0.0.1:9000/
 	DATABASE_URL="$${DATABASE_URL:-sqlite:$(CURDIR)/segue.db}" FFMPEG="$${FFMPEG:-$(LAYER_FFMPEG)}" \
-	AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:9000 AWS_REGION=local AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \
 	cargo lambda watch --disable-cors --invoke-address 127.0.0.1 --features crud/sqlite,streaming/sqlite
 
 .PHONY: test-template

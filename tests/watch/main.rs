@@ -41,17 +41,17 @@ impl Watch {
             ("API_KEY", KEY.to_owned()),
             ("FFMPEG", root().join("target/ffmpeg/bin/ffmpeg").display().to_string()),
             ("WORK_DIR", work_dir.to_owned()),
-            ("AWS_ENDPOINT_URL_LAMBDA", format!("http://{address}")),
-            ("AWS_REGION", "local".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "local".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
         ];
         let variables: Vec<_> =
             inherited.chain(given.map(|(name, value)| (name.to_owned(), value))).collect();
         let port = address.port().to_string();
+        // Without it, the functions are those of the package that the test is in.
+        let workspace = root().join("Cargo.toml").display().to_string();
         let arguments = [
             "lambda",
             "watch",
+            "--manifest-path",
+            &workspace,
             "--disable-cors",
             "--invoke-address",
             "127.0.0.1",
@@ -105,7 +105,7 @@ async fn a_song_is_added_and_played(database: TestDatabase) {
         assert_eq!(played, 3, "{}", segments.text());
     }
 
-    // A job goes to the function itself, and comes back as an event.
+    // The job is done by the function that took it.
     let later = watch.ask(&post.header("Prefer", "respond-async")).await;
     assert_eq!(later.status, 202, "{}\n{}", later.text(), watch.process.log());
     let record = Request::get(later.header("location"));

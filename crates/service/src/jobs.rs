@@ -63,15 +63,12 @@ pub fn dispatch(
     queue_length: usize,
     config: &HttpConfig,
 ) -> Arc<dyn Dispatch> {
-    if config.on_lambda {
-        Arc::new(LambdaInvoke::default())
-    } else {
-        Arc::new(LocalQueue::new(jobs, queue_length))
-    }
+    let here = LocalQueue::new(jobs, queue_length);
+    if config.on_lambda { Arc::new(LambdaInvoke::new(here)) } else { Arc::new(here) }
 }
 
 /// Performs jobs in this process, at once as far as the queue is concerned, so many at the most.
-struct LocalQueue {
+pub(crate) struct LocalQueue {
     jobs: Arc<dyn Jobs>,
     places: Arc<Semaphore>,
 }

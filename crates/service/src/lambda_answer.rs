@@ -44,6 +44,10 @@ pub(crate) struct LambdaAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<Box<RawValue>>,
     is_base64_encoded: bool,
+    /// Segue has none, and no gateway asks for them; `cargo lambda watch` refuses a 2.0 answer that
+    /// does not say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cookies: Option<[String; 0]>,
 }
 
 impl LambdaAnswer {
@@ -62,15 +66,15 @@ impl LambdaAnswer {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             all.entry(name.as_str().to_owned()).or_default().push(value);
         }
-        let (headers, multi_value_headers) = match format {
-            Format::Rest => (None, Some(all)),
+        let (headers, multi_value_headers, cookies) = match format {
+            Format::Rest => (None, Some(all), None),
             Format::Http => {
                 let joined = all.into_iter().map(|(name, values)| (name, values.join(", ")));
-                (Some(joined.collect()), None)
+                (Some(joined.collect()), None, Some([]))
             }
         };
         let status_code = head.status.as_u16();
-        Ok(Self { status_code, headers, multi_value_headers, body, is_base64_encoded })
+        Ok(Self { status_code, headers, multi_value_headers, body, is_base64_encoded, cookies })
     }
 }
 
