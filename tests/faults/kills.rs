@@ -24,6 +24,7 @@ use crate::{
     place::{Place, until},
     random::Random,
     seed,
+    sender::{Sender, Sending},
     snapshot::{Chunks, Snapshot},
     variable,
 };
@@ -34,7 +35,7 @@ const SONGS: usize = 5;
 /// Bytes of one second of the songs that are sent.
 const SECOND: usize = 48_000 * 4;
 
-/// What the gateway is doing when it is killed. An upload in parts is to be one more.
+/// What the gateway is doing when it is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Deed {
     /// Answers once the song is ready.
@@ -50,17 +51,29 @@ enum Deed {
     AddAndDelete,
     /// Deletes a song that is being made anew.
     AgainAndDelete,
+    /// Receives a song by parts.
+    Upload,
+    /// Receives a song by parts, and each from two clients at once.
+    UploadTwice,
+    /// Receives a song by parts and is told to forget it.
+    UploadAndGiveUp,
 }
 
-const DEEDS: [Deed; 7] = [
+const DEEDS: [Deed; 10] = [
+    Deed::Upload,
     Deed::Add,
     Deed::AddLater,
+    Deed::UploadTwice,
     Deed::AddJson,
     Deed::AddTwo,
     Deed::Again,
     Deed::AddAndDelete,
+    Deed::UploadAndGiveUp,
     Deed::AgainAndDelete,
 ];
+
+/// Uploads expire before the sweep that each round ends with, and not before their sender is back.
+const VARIABLES: [(&str, &str); 1] = [("UPLOAD_EXPIRY_SECONDS", "7200")];
 
 struct Run {
     place: Place,
@@ -74,10 +87,12 @@ struct Run {
     played: usize,
     swept: Swept,
     interrupted: usize,
+    /// How many uploads went on after a kill.
+    resumed: usize,
 }
 
 async fn kill_again_and_again(database: TestDatabase, salt: u64) {
-    let kills = variable("FAULTS_KILLS", 8);
+    let kills = variable("FAULTS_KILLS", 10);
     let mut run = Run {
         place: Place::new(database).await,
         random: Random::new(seed() ^ salt),
@@ -89,19 +104,19 @@ async fn kill_again_and_again(database: TestDatabase, salt: u64) {
         played: 0,
         swept: Swept { complete: true, ..Swept::default() },
         interrupted: 0,
+        resumed: 0,
     };
-    let mut gateway = run.place.gateway(&[]).await;
+    let mut gateway = run.place.gateway(&VARIABLES).await;
     run.see_what_should_be_made(&gateway).await;
-    for kill in 0..kills {
-        let deed = *run.random.pick(&DEEDS);
+    for (kill, deed) in (0..kills).zip(DEEDS.into_iter().cycle()) {
         let moment = run.span.mul_f64(run.random.share() * 1.2);
         println!("kill {kill}: {deed:?} after {moment:?}");
         gateway = run.round(gateway, deed, moment).await;
     }
-    let Run { swept, played, interrupted, span, .. } = run;
+    let Run { swept, played, interrupted, resumed, span, .. } = run;
     println!(
         "{kills} kills in what takes {span:?}: {interrupted} left something to the sweep, \
-         {played} songs were heard meanwhile; {swept:?}"
+         {played} songs were heard meanwhile, {resumed} uploads went on afterwards; {swept:?}"
     );
     assert!(played > 0 && interrupted > 0, "nothing happened");
 }
@@ -128,7 +143,9 @@ impl Run {
     async fn round(&mut self, gateway: Server, deed: Deed, moment: Duration) -> Server {
         let address = gateway.address();
         let listening = tokio::spawn(listen(address, Arc::clone(&self.fates)));
-        let doing = self.start(address, deed);
+        let pause = self.span.mul_f64(self.random.share() / 4.0);
+        let sender = Sender::new(address, Arc::clone(&self.fates), pause);
+        let doing = self.start(&sender, address, deed);
         sleep(moment).await;
         gateway.kill().await;
         self.played += listening.await.expect("heard only whole songs");
@@ -140,7 +157,8 @@ impl Run {
         let before = self.place.snapshot().await;
         before.assert_what_is_seen_is_whole();
 
-        let gateway = self.place.gateway(&[]).await;
+        let gateway = self.place.gateway(&VARIABLES).await;
+        self.finish_uploads(&gateway, &sender.sendings(), &before).await;
         let swept = self.place.sweep().await;
         let anything = swept.attempts + swept.orphans + swept.revisions > 0;
         self.interrupted += usize::from(anything);
@@ -148,6 +166,7 @@ impl Run {
         self.swept.orphans += swept.orphans;
         self.swept.revisions += swept.revisions;
         self.swept.directories += swept.directories;
+        self.swept.uploads += swept.uploads;
         // Each looks at a directory by locking it: two sweeps at once may both leave it to the other.
         let only_the_living = async || {
             self.place.sweep().await;
@@ -165,6 +184,7 @@ impl Run {
     /// Sends what a deed takes.
     fn start(
         &mut self,
+        sender: &Sender,
         address: SocketAddr,
         deed: Deed,
     ) -> Vec<tokio::task::JoinHandle<Result<(), Broken>>> {
@@ -174,6 +194,9 @@ impl Run {
         let present = self.ready();
         let song = (!present.is_empty()).then(|| self.random.pick(&present).clone());
         let fates = Arc::clone(&self.fates);
+        let sender = sender.clone();
+        let part = file.len().div_ceil(1 + self.random.below(5));
+        let with_part = self.random.below(2) == 0;
         let later = |file: &[u8]| add(file).header("Prefer", "respond-async");
         let post = |request: Request| {
             let fates = Arc::clone(&self.fates);
@@ -197,7 +220,54 @@ impl Run {
                     delete(address, &id, &fates).await
                 })]
             }
+            (Deed::Upload, _) => vec![tokio::spawn(async move {
+                let id = sender.begin(&file, part, with_part).await?;
+                sender.send(&id, &file, part, usize::MAX).await
+            })],
+            (Deed::UploadTwice, _) => vec![tokio::spawn(async move {
+                let id = sender.begin(&file, part, with_part).await?;
+                let [one, other] =
+                    [part, part.div_ceil(2)].map(|part| sender.send(&id, &file, part, usize::MAX));
+                tokio::try_join!(one, other).map(|_| ())
+            })],
+            (Deed::UploadAndGiveUp, _) => vec![tokio::spawn(async move {
+                let id = sender.begin(&file, part, with_part).await?;
+                sender.send(&id, &file, part, 2).await?;
+                sender.give_up(&id).await
+            })],
             (Deed::Add | Deed::Again | Deed::AgainAndDelete, _) => vec![post(add(&file))],
+        }
+    }
+
+    /// Half of the senders come back and find what they were told. All uploads of which every part
+    /// is in become songs, whether anybody comes back or not.
+    async fn finish_uploads(&mut self, gateway: &Server, sendings: &[Sending], before: &Snapshot) {
+        for upload in &before.uploads {
+            let mut is_complete = before.is_complete(upload);
+            if let Some(sending) = sendings.iter().find(|it| it.id == upload.id) {
+                let Sending { file, acknowledged, .. } = sending;
+                let received = before.received(upload);
+                assert!(received.len() >= *acknowledged, "what was taken is lost: {upload:?}");
+                assert!(file.starts_with(&received), "wrong bytes in {upload:?}");
+                if self.random.below(2) == 0 {
+                    let sender =
+                        Sender::new(gateway.address(), Arc::clone(&self.fates), Duration::ZERO);
+                    let sent = sender.send(&upload.id, file, file.len(), usize::MAX).await;
+                    sent.expect("the gateway stays");
+                    self.resumed += 1;
+                    is_complete = true;
+                }
+            }
+            if !is_complete {
+                continue;
+            }
+            let record = format!("/songs/{}", upload.id);
+            let ready = async || {
+                let answer = gateway.send(&Request::get(&record)).await;
+                answer.status == 200 && answer.json()["status"] == "ready"
+            };
+            until(ready, "an upload whose parts are all in becomes no song").await;
+            set_fate(&self.fates, &upload.id, Fate::Ready);
         }
     }
 

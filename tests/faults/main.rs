@@ -9,6 +9,7 @@ mod kills;
 mod listener;
 mod place;
 mod random;
+mod sender;
 mod snapshot;
 
 use std::env;

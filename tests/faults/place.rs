@@ -75,6 +75,7 @@ impl Place {
             all.attempts += swept.attempts;
             all.revisions += swept.revisions;
             all.orphans += swept.orphans;
+            all.uploads += swept.uploads;
             all.directories += swept.directories;
             all.complete = swept.complete;
         }

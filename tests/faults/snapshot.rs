@@ -9,15 +9,24 @@ use mongodb::{
 };
 use mp4_atom::{Any, Decode as _, Moof, Moov};
 use music::{Revision, Song, SongId, Status, Variant};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Row};
 use sha2::{Digest as _, Sha256};
 use store::Store;
 
-/// The songs of a database, and every chunk by its key.
+/// The songs and uploads of a database, and every chunk by its key.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) songs: Vec<Song>,
+    pub(crate) uploads: Vec<Upload>,
     chunks: BTreeMap<String, Vec<u8>>,
+}
+
+/// The record of a file of which parts are still to come.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(crate) id: String,
+    length: u64,
+    offset: u64,
 }
 
 /// What every revision that is made of one file has, by the names of its chunks.
@@ -25,7 +34,7 @@ pub(crate) type Chunks = BTreeMap<String, Vec<u8>>;
 
 impl Snapshot {
     pub(crate) async fn take(url: &str, store: &dyn Store) -> Self {
-        let (ids, chunks) = match url.strip_prefix("sqlite:") {
+        let Raw { songs: ids, uploads, chunks } = match url.strip_prefix("sqlite:") {
             Some(path) => read_sqlite(path),
             None => read_mongodb(url).await,
         };
@@ -34,7 +43,7 @@ impl Snapshot {
             let id: SongId = id.parse().expect("is an id");
             songs.push(store.get(id).await.expect("answers").expect("is a song of ours"));
         }
-        Self { songs, chunks }
+        Self { songs, uploads, chunks }
     }
 
     pub(crate) fn song(&self, id: &str) -> Option<&Song> {
@@ -44,6 +53,7 @@ impl Snapshot {
     /// Holds that nothing at all is in the database.
     pub(crate) fn assert_empty(&self) {
         assert!(self.songs.is_empty(), "{:#?}", self.songs);
+        assert!(self.uploads.is_empty(), "{:#?}", self.uploads);
         let keys: Vec<_> = self.chunks.keys().collect();
         assert!(keys.is_empty(), "{keys:#?}");
     }
@@ -62,11 +72,32 @@ impl Snapshot {
                 assert!(self.original_is_whole(song), "the original of {song:#?}");
             }
         }
+        for upload in &self.uploads {
+            let received = self.received(upload);
+            assert!(received.len() as u64 >= upload.offset, "{upload:?} has less than it says");
+        }
+    }
+
+    /// What has arrived of an upload.
+    ///
+    /// # Panics
+    /// If its parts do not follow one another from its first byte on.
+    pub(crate) fn received(&self, upload: &Upload) -> Vec<u8> {
+        let received = self.joined_original(&upload.id);
+        let received = received.unwrap_or_else(|| panic!("there are holes in {upload:?}"));
+        assert!(received.len() as u64 <= upload.length, "{upload:?} has more than it should");
+        received
+    }
+
+    /// Whether all of an upload has arrived.
+    pub(crate) fn is_complete(&self, upload: &Upload) -> bool {
+        self.received(upload).len() as u64 == upload.length
     }
 
     /// Holds that all is settled: nothing is under way or half there, and no chunk is nobody's.
     pub(crate) fn assert_settled(&self) {
         self.assert_what_is_seen_is_whole();
+        assert!(self.uploads.is_empty(), "{:#?}", self.uploads);
         let mut known = BTreeSet::new();
         for song in &self.songs {
             assert_ne!(song.status, Status::Processing, "{song:#?}");
@@ -107,11 +138,25 @@ impl Snapshot {
 
     /// Whether a song's original is there, to the last bit.
     pub(crate) fn original_is_whole(&self, song: &Song) -> bool {
-        let parts = self.original(song);
-        let hash = Sha256::digest(
-            parts.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect::<Vec<u8>>(),
-        );
-        song.source.sha256 == Some(ingest::hexadecimal(&hash))
+        let Some(original) = self.joined_original(&song.id.to_string()) else { return false };
+        // The hash of an upload is not known before its song has been looked at.
+        let hash = || ingest::hexadecimal(&Sha256::digest(&original));
+        original.len() as u64 == song.source.bytes
+            && song.source.sha256.as_ref().is_none_or(|expected| *expected == hash())
+    }
+
+    /// The parts of an original as one, if each begins where the one before it ends.
+    fn joined_original(&self, id: &str) -> Option<Vec<u8>> {
+        let mut joined = Vec::new();
+        let prefix = format!("{id}/original/");
+        for (key, bytes) in self.range(&prefix) {
+            let offset: usize = key[prefix.len()..].parse().expect("is an offset");
+            if offset != joined.len() {
+                return None;
+            }
+            joined.extend_from_slice(bytes);
+        }
+        Some(joined)
     }
 
     fn range(&self, prefix: &str) -> impl Iterator<Item = (&String, &Vec<u8>)> {
@@ -153,20 +198,39 @@ fn assert_plays(variant: &Variant, chunks: &Chunks) {
     assert_eq!(end, u64::from(variant.media_time) + variant.timeline.samples());
 }
 
-fn read_sqlite(path: &str) -> (Vec<String>, BTreeMap<String, Vec<u8>>) {
+/// What a database holds, as it holds it.
+struct Raw {
+    /// Ids.
+    songs: Vec<String>,
+    uploads: Vec<Upload>,
+    chunks: BTreeMap<String, Vec<u8>>,
+}
+
+fn read_sqlite(path: &str) -> Raw {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).expect("opens");
     // One state of the file, whatever is written meanwhile.
     let state = connection.transaction().expect("begins");
     let mut songs = state.prepare("SELECT id FROM songs").expect("is SQL");
     let songs = songs.query_map([], |row| row.get(0)).expect("answers");
-    let songs = songs.collect::<Result<_, _>>().expect("answers");
+    let uploads = "SELECT id, record ->> 'length', upload_offset FROM uploads";
+    let mut uploads = state.prepare(uploads).expect("is SQL");
+    let upload = |row: &Row<'_>| -> rusqlite::Result<Upload> {
+        let (length, offset): (i64, i64) = (row.get(1)?, row.get(2)?);
+        let [length, offset] = [length, offset].map(i64::cast_unsigned);
+        Ok(Upload { id: row.get(0)?, length, offset })
+    };
+    let uploads = uploads.query_map([], upload).expect("answers");
     let mut chunks = state.prepare("SELECT key, bytes FROM chunks").expect("is SQL");
     let chunks = chunks.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("answers");
-    (songs, chunks.collect::<Result<_, _>>().expect("answers"))
+    Raw {
+        songs: songs.collect::<Result<_, _>>().expect("answers"),
+        uploads: uploads.collect::<Result<_, _>>().expect("answers"),
+        chunks: chunks.collect::<Result<_, _>>().expect("answers"),
+    }
 }
 
-async fn read_mongodb(url: &str) -> (Vec<String>, BTreeMap<String, Vec<u8>>) {
+async fn read_mongodb(url: &str) -> Raw {
     let client = Client::with_uri_str(url).await.expect("connects");
     let database = client.default_database().expect("is named");
     let all = async |collection: &str| -> Vec<Document> {
@@ -174,9 +238,15 @@ async fn read_mongodb(url: &str) -> (Vec<String>, BTreeMap<String, Vec<u8>>) {
         found.try_collect().await.expect("finds")
     };
     let id = |document: &Document| document.get_str("_id").expect("is text").to_owned();
-    // Chunks last: those of a song that is deleted in between would be missing, not left.
-    let songs = all("musics").await.iter().map(id).collect();
     let bytes = |it: &Document| it.get_binary_generic("chunk_bytes").expect("are bytes").clone();
-    let chunks = all("chunks").await.iter().map(|it| (id(it), bytes(it))).collect();
-    (songs, chunks)
+    let upload = |it: &Document| {
+        let number = |name| it.get_i64(name).expect("is a number").cast_unsigned();
+        Upload { id: id(it), length: number("length"), offset: number("offset") }
+    };
+    // Chunks last: those of a song that is deleted in between would be missing, not left.
+    Raw {
+        songs: all("musics").await.iter().map(id).collect(),
+        uploads: all("uploads").await.iter().map(upload).collect(),
+        chunks: all("chunks").await.iter().map(|it| (id(it), bytes(it))).collect(),
+    }
 }

@@ -9,14 +9,14 @@ use axum::{
 };
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::{LambdaEvent, service_fn};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tower::ServiceExt;
 
 use crate::{
     BoxError, HttpConfig, Jobs, Problem,
     app::RequestId,
-    lambda_answer::{Format, LambdaAnswer},
+    lambda_answer::{self, Format},
 };
 
 tokio::task_local! {
@@ -35,22 +35,12 @@ struct Shape<'a> {
     detail_type: Option<&'a str>,
 }
 
-/// What an invocation comes to. A segment is a large part of a megabyte in base64: it is written
-/// out once, by the runtime.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Outcome {
-    /// The answer to an HTTP event.
-    Answered(LambdaAnswer),
-    /// What nobody waits for: `null`.
-    Done,
-}
-
 pub(crate) async fn run(
     app: Router,
     jobs: Arc<dyn Jobs>,
     config: &HttpConfig,
 ) -> Result<(), BoxError> {
+    keep_memory();
     let limit = config.request_timeout;
     let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let (app, jobs) = (app.clone(), Arc::clone(&jobs));
@@ -59,21 +49,33 @@ pub(crate) async fn run(
     lambda_runtime::run(handler).await
 }
 
+/// Has the allocator keep what one answer took for the next.
+///
+/// glibc gives a free end of the heap back once it is twice as large as the largest block that was
+/// taken from the system and freed so far (mallopt(3), "dynamic mmap threshold"). A segment's
+/// buffers are larger than what a function has freed before: without this, the system gets the same
+/// pages back after each answer and clears them for the next.
+fn keep_memory() {
+    const LARGEST_ANSWER: usize = 6 * 1024 * 1024;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGEST_ANSWER)));
+}
+
+/// The answer to an HTTP event, `null` to one whose answer nobody waits for.
 async fn handle(
     event: LambdaEvent<Box<RawValue>>,
     app: Router,
     jobs: Arc<dyn Jobs>,
     limit: Option<Duration>,
-) -> Result<Outcome, BoxError> {
+) -> Result<Option<Box<RawValue>>, BoxError> {
     let LambdaEvent { payload, context } = event;
     if let Ok(shape) = serde_json::from_str::<Shape<'_>>(payload.get()) {
         if let Some(job) = shape.segue_job {
             jobs.perform(serde_json::from_str(job.get())?).await?;
-            return Ok(Outcome::Done);
+            return Ok(None);
         }
         if shape.detail_type == Some("Scheduled Event") {
             jobs.sweep().await?;
-            return Ok(Outcome::Done);
+            return Ok(None);
         }
     }
     let mut request: LambdaRequest = serde_json::from_str(payload.get())?;
@@ -84,7 +86,7 @@ async fn handle(
     };
     let answered = answer(app, request.into(), RequestId(context.request_id), limit);
     let answered = INVOKED_FUNCTION.scope(context.invoked_function_arn, answered).await;
-    Ok(Outcome::Answered(LambdaAnswer::new(format, answered).await?))
+    lambda_answer::answer(format, answered).await.map(Some)
 }
 
 /// Makes the path what the client asked for, in the form that a URI has.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use axum::{
-    body::Bytes,
     http::{HeaderMap, header},
     response::Response,
 };
@@ -32,17 +31,15 @@ pub(crate) enum Format {
     Http,
 }
 
-/// An answer, ready to be written out.
+/// All of an answer but its body.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct LambdaAnswer {
+struct Head {
     status_code: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     multi_value_headers: Option<BTreeMap<String, Vec<String>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<Box<RawValue>>,
     is_base64_encoded: bool,
     /// Segue has none, and no gateway asks for them; `cargo lambda watch` refuses a 2.0 answer that
     /// does not say so.
@@ -50,47 +47,57 @@ pub(crate) struct LambdaAnswer {
     cookies: Option<[String; 0]>,
 }
 
-impl LambdaAnswer {
-    /// Collects `response`.
-    pub(crate) async fn new(format: Format, response: Response) -> Result<Self, BoxError> {
-        let (head, body) = response.into_parts();
-        let body = body.collect().await?.to_bytes();
-        let is_base64_encoded = !body.is_empty() && !is_text(&head.headers);
-        let body = match body.is_empty() {
-            true => None,
-            false if is_base64_encoded => Some(in_base64(&body)?),
-            false => Some(serde_json::value::to_raw_value(std::str::from_utf8(&body)?)?),
-        };
-        let mut all = BTreeMap::<String, Vec<String>>::new();
-        for (name, value) in &head.headers {
-            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            all.entry(name.as_str().to_owned()).or_default().push(value);
-        }
-        let (headers, multi_value_headers, cookies) = match format {
-            Format::Rest => (None, Some(all), None),
-            Format::Http => {
-                let joined = all.into_iter().map(|(name, values)| (name, values.join(", ")));
-                (Some(joined.collect()), None, Some([]))
-            }
-        };
-        let status_code = head.status.as_u16();
-        Ok(Self { status_code, headers, multi_value_headers, body, is_base64_encoded, cookies })
+/// Writes `response` as JSON for a gateway.
+///
+/// A segment is a large part of a megabyte in base64: it is written once, into memory of the right
+/// size, and goes from there to the runtime's buffer in one copy.
+pub(crate) async fn answer(format: Format, response: Response) -> Result<Box<RawValue>, BoxError> {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let is_base64_encoded = !body.is_empty() && !is_text(&head.headers);
+    let mut all = BTreeMap::<String, Vec<String>>::new();
+    for (name, value) in &head.headers {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        all.entry(name.as_str().to_owned()).or_default().push(value);
     }
+    let (headers, multi_value_headers, cookies) = match format {
+        Format::Rest => (None, Some(all), None),
+        Format::Http => {
+            let joined = all.into_iter().map(|(name, values)| (name, values.join(", ")));
+            (Some(joined.collect()), None, Some([]))
+        }
+    };
+    let status_code = head.status.as_u16();
+    let head = Head { status_code, headers, multi_value_headers, is_base64_encoded, cookies };
+    let mut head = serde_json::to_string(&head)?;
+    // The body is the last member: what ends the object comes behind it.
+    head.pop();
+    Ok(RawValue::from_string(match body.is_empty() {
+        true => head + "}",
+        false if is_base64_encoded => with_base64(&head, &body),
+        false => {
+            let text = serde_json::to_string(std::str::from_utf8(&body)?)?;
+            format!("{head},\"body\":{text}}}")
+        }
+    })?)
+}
+
+/// Ends `head` with a body in base64, of which nothing has to be escaped in JSON.
+fn with_base64(head: &str, body: &[u8]) -> String {
+    let [before, after] = [",\"body\":\"", "\"}"];
+    let length = head.len() + before.len() + STANDARD.encoded_length(body.len()) + after.len();
+    let mut json = String::with_capacity(length);
+    json.push_str(head);
+    json.push_str(before);
+    STANDARD.encode_append(body, &mut json);
+    json.push_str(after);
+    json
 }
 
 fn is_text(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     !headers.contains_key(header::CONTENT_ENCODING)
         && content_type.is_some_and(|given| TEXT.iter().any(|text| given.starts_with(text)))
-}
-
-/// Nothing in base64 has to be escaped in JSON: it is written once, and copied from then on.
-fn in_base64(bytes: &Bytes) -> Result<Box<RawValue>, BoxError> {
-    let mut json = String::with_capacity(STANDARD.encoded_length(bytes.len()) + 2);
-    json.push('"');
-    STANDARD.encode_append(bytes, &mut json);
-    json.push('"');
-    Ok(RawValue::from_string(json)?)
 }
 
 #[cfg(test)]
@@ -100,37 +107,37 @@ mod tests {
 
     use super::*;
 
-    async fn answer(format: Format, headers: &[(&str, &str)], body: &'static [u8]) -> Value {
+    async fn written(format: Format, headers: &[(&str, &str)], body: &'static [u8]) -> Value {
         let mut response = Response::builder();
         for (name, value) in headers {
             response = response.header(*name, *value);
         }
         let response = response.body(Body::from(body)).expect("is a response");
-        let answer = LambdaAnswer::new(format, response).await.expect("has a body");
-        serde_json::to_value(&answer).expect("is JSON")
+        let answer = answer(format, response).await.expect("has a body");
+        serde_json::from_str(answer.get()).expect("is JSON")
     }
 
     #[tokio::test]
     async fn bytes_are_sent_in_base64_and_text_as_it_is() {
-        let audio = answer(Format::Http, &[("content-type", "audio/mp4")], b"\0\xffmoof").await;
+        let audio = written(Format::Http, &[("content-type", "audio/mp4")], b"\0\xffmoof").await;
         assert_eq!((&audio["body"], &audio["isBase64Encoded"]), (&json!("AP9tb29m"), &json!(true)));
         let list = [("content-type", "application/vnd.apple.mpegurl")];
-        let text = answer(Format::Http, &list, b"#EXTM3U\n\"").await;
+        let text = written(Format::Http, &list, b"#EXTM3U\n\"").await;
         assert_eq!(
             (&text["body"], &text["isBase64Encoded"]),
             (&json!("#EXTM3U\n\""), &json!(false))
         );
         let gzip = [list[0], ("content-encoding", "gzip")];
-        assert_eq!(answer(Format::Http, &gzip, b"\x1f\x8b").await["isBase64Encoded"], true);
-        assert_eq!(answer(Format::Http, &[], b"").await.get("body"), None);
+        assert_eq!(written(Format::Http, &gzip, b"\x1f\x8b").await["isBase64Encoded"], true);
+        assert_eq!(written(Format::Http, &[], b"").await.get("body"), None);
     }
 
     #[tokio::test]
     async fn headers_are_told_as_each_gateway_reads_them() {
         let headers = [("vary", "origin"), ("vary", "accept-encoding"), ("etag", "\"a\"")];
-        let http = answer(Format::Http, &headers, b"").await;
+        let http = written(Format::Http, &headers, b"").await;
         assert_eq!(http["headers"], json!({ "vary": "origin, accept-encoding", "etag": "\"a\"" }));
-        let rest = answer(Format::Rest, &headers, b"").await;
+        let rest = written(Format::Rest, &headers, b"").await;
         assert_eq!(
             rest["multiValueHeaders"],
             json!({ "vary": ["origin", "accept-encoding"], "etag": ["\"a\""] })
