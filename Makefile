@@ -48,7 +48,7 @@ faults: prepare ## Two hundred kills, a database that is away, six hundred hosti
 
 # On the stable compiler: without a sanitizer, which only nightly ones have. None of the code is unsafe.
 CARGO_FUZZ := $(TOOLS)/cargo-fuzz/bin/cargo-fuzz
-FUZZ_TARGETS := container framecrc adts fragments packager tags patch words
+FUZZ_TARGETS := container framecrc adts fragments packager tags metadata patch words
 
 $(CARGO_FUZZ):
 	cargo install cargo-fuzz --version 0.13.2 --locked --quiet --root $(TOOLS)/cargo-fuzz

@@ -1,5 +1,5 @@
-//! What of `ingest` reads bytes that somebody sent. Taken in by path: as a dependency it would bring
-//! a database driver, and be built for minutes.
+//! What of `ingest` and `crud` reads bytes that somebody sent. Taken in by path: as dependencies they
+//! would bring a database driver, and be built for minutes.
 #![allow(dead_code, unreachable_pub)]
 
 #[path = "../../crates/ingest/src/container.rs"]
@@ -8,6 +8,8 @@ mod container;
 mod framecrc;
 #[path = "../../crates/ingest/src/lines.rs"]
 mod lines;
+#[path = "../../functions/crud/src/routes/uploads/pairs.rs"]
+mod pairs_of;
 #[path = "../../crates/ingest/src/tags.rs"]
 mod tags_of;
 
@@ -16,6 +18,7 @@ use std::io::Cursor;
 use music::Patch;
 
 pub use container::Container;
+
 
 /// Which container `bytes` are in, and how many of them are before it.
 #[must_use]
@@ -38,4 +41,10 @@ pub fn framecrc<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (u64, u64, f6
         read.push(piece);
     }
     (read.bytes, read.duration, read.seconds())
+}
+
+/// The pairs of an `Upload-Metadata`, if it is one.
+#[must_use]
+pub fn pairs(header: &str) -> Option<Vec<(&str, Vec<u8>)>> {
+    pairs_of::pairs(header).ok()
 }

@@ -1,11 +1,9 @@
-//! `Upload-Metadata` (tus 1.0.0, Creation): pairs of a key and a value in base64.
+//! What `Upload-Metadata` (tus 1.0.0, Creation) says of a song.
 
-use std::collections::BTreeSet;
-
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
 use service::{Problem, Result};
 
+use super::pairs::pairs;
 use crate::given::{Given, from_fields};
 
 /// How long the header may be: that of every field at its longest, and as much again.
@@ -31,18 +29,8 @@ pub(crate) fn parse(header: &str) -> Result<Given> {
     if header.len() > LIMIT {
         return Err(bad(&format!("it may have at most {LIMIT} bytes")));
     }
-    let (mut fields, mut seen) = (Map::new(), BTreeSet::new());
-    for pair in header.split(',').map(str::trim).filter(|_| !header.trim().is_empty()) {
-        let (key, value) = pair.split_once(' ').unwrap_or((pair, ""));
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(bad("a key must be visible ASCII characters"));
-        }
-        if !seen.insert(key) {
-            return Err(bad(&format!("{key} is there twice")));
-        }
-        let value = BASE64_STANDARD
-            .decode(value.trim())
-            .map_err(|error| bad(&format!("the value of {key} is not base64: {error}")))?;
+    let mut fields = Map::new();
+    for (key, value) in pairs(header).map_err(|reason| bad(&reason))? {
         if !KNOWN.contains(&key) {
             continue;
         }
@@ -59,6 +47,7 @@ fn bad(reason: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, prelude::BASE64_STANDARD};
     use music::Change;
 
     use super::*;

@@ -3,6 +3,7 @@
 
 mod checksum;
 pub(crate) mod metadata;
+mod pairs;
 mod part;
 
 use axum::{
