@@ -65,17 +65,16 @@ async fn play(address: SocketAddr, id: &str, fates: &Fates) -> Result<bool, Brok
     }
     for variant in uris(&top) {
         let playlist = get(format!("/stream/{id}/{variant}")).await?;
-        if playlist.status != 200 {
-            // Another revision, or none, since a moment ago.
-            assert_eq!(playlist.status, 404, "{}", playlist.text());
+        let is_leaving = || matches!(fate(fates, id), Some(Fate::Leaving | Fate::Gone));
+        if playlist.status == 404 && is_leaving() {
             return Ok(false);
         }
+        assert_eq!(playlist.status, 200, "{variant} of {id} was named: {}", playlist.text());
         assert!(playlist.text().contains("#EXT-X-ENDLIST"), "{}", playlist.text());
         let folder = variant.rsplit_once('/').expect("is in a folder").0;
         for file in uris(&playlist).into_iter().chain(["init.mp4".to_owned()]) {
             let segment = get(format!("/stream/{id}/{folder}/{file}")).await?;
-            let leaving = matches!(fate(fates, id), Some(Fate::Leaving | Fate::Gone));
-            if segment.status == 404 && leaving {
+            if segment.status == 404 && is_leaving() {
                 return Ok(false);
             }
             assert_eq!(segment.status, 200, "{id}/{folder}/{file} is on a playlist");

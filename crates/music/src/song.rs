@@ -139,6 +139,23 @@ pub struct Retired {
     /// From when they may go. Whoever is listening to a superseded revision can finish the song.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub removable_at: Timestamp,
+    /// What a superseded revision was played by; none of an attempt that came to nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
+}
+
+impl Retired {
+    /// A revision that was superseded.
+    #[must_use]
+    pub fn superseded(revision: Revision, removable_at: Timestamp) -> Self {
+        Self { id: revision.id, removable_at, variants: revision.variants }
+    }
+
+    /// An attempt that came to nothing.
+    #[must_use]
+    pub fn fruitless(id: RevisionId, removable_at: Timestamp) -> Self {
+        Self { id, removable_at, variants: Vec::new() }
+    }
 }
 
 /// The file that a song is made from: what is known of it so far.
@@ -243,5 +260,18 @@ impl Song {
             created_at: now,
             updated_at: now,
         }
+    }
+
+    /// The variants of a revision that can be played at `now`: of the song's own, or of one that was
+    /// superseded and whose chunks are still all there.
+    #[must_use]
+    pub fn variants_of(&self, revision: RevisionId, now: Timestamp) -> Option<&[Variant]> {
+        let own = self.revision.iter().find(|own| own.id == revision).map(|own| &own.variants);
+        let superseded = || {
+            let mut retired = self.retired.iter();
+            let retired = retired.find(|it| it.id == revision && it.removable_at > now)?;
+            Some(&retired.variants)
+        };
+        own.or_else(superseded).map(Vec::as_slice)
     }
 }

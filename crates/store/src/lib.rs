@@ -108,7 +108,7 @@ pub trait Songs: Send + Sync {
     /// Makes an attempt's work the song's revision, if the attempt is still under way.
     ///
     /// The song becomes `ready`, without an error. The revision it had before is retired as of
-    /// `superseded_removable_at`. Returns whether the attempt's work now is the song's revision:
+    /// `superseded_removable_at`, with its variants. Returns whether the attempt's work now is the song's revision:
     /// a commit whose answer was lost can be repeated.
     async fn commit(
         &self,

@@ -5,7 +5,10 @@ use axum::{
     http::{Method, StatusCode},
 };
 use bytes::Bytes;
-use music::{Codec, RevisionId, Song, SongId, Status, Variant, testing};
+use jiff::SignedDuration;
+use music::{
+    Attempt, Codec, Revision, RevisionId, Song, SongId, Status, Timestamp, Variant, testing,
+};
 use service::{HttpConfig, Lookup, app, testing::Call};
 use std::sync::Arc;
 use store::{ChunkKey, Store, testing::TestDatabase};
@@ -45,6 +48,16 @@ impl Stage {
             store.put(&key, Bytes::from_static(SEGMENT)).await.expect("puts");
         }
         Self { app, store, song, _database: database }
+    }
+
+    /// Makes a new revision of the song, which leaves the old one to be removed at a time.
+    async fn supersede(&self, removable_at: Timestamp) {
+        let (id, revision) = (RevisionId::new(), self.song.revision.clone().expect("is ready"));
+        let attempt = Attempt { id, lease_until: Timestamp::MAX, progress: 0.0 };
+        assert!(self.store.begin(self.song.id, &attempt, music::now()).await.expect("begins"));
+        let revision = Revision { id, ..revision };
+        let committed = self.store.commit(self.song.id, &revision, removable_at).await;
+        assert!(committed.expect("commits"));
     }
 
     fn path(&self, rest: &str) -> String {
@@ -141,6 +154,19 @@ async fn what_is_under_a_revision_may_be_cached_for_good_and_what_names_one_may_
     }
     let answer = Call::get(&stage.app, &stage.path("outputlist.m3u8")).empty().await;
     assert_eq!(answer.header("cache-control"), "public, max-age=10");
+}
+
+#[tokio::test]
+async fn whoever_plays_a_superseded_revision_can_finish_the_song() {
+    for (seconds, status) in [(60, StatusCode::OK), (-1, StatusCode::NOT_FOUND)] {
+        let stage = Stage::new().await;
+        let playlist = stage.under_revision("128k/playlist.m3u8");
+        let before = Call::get(&stage.app, &playlist).empty().await;
+        stage.supersede(music::now() + SignedDuration::from_secs(seconds)).await;
+        let after = Call::get(&stage.app, &playlist).empty().await;
+        assert_eq!(after.status, status, "removable in {seconds} s");
+        assert!(status != StatusCode::OK || after.body == before.body);
+    }
 }
 
 #[tokio::test]

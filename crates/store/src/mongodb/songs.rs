@@ -224,9 +224,13 @@ fn changed(mut fields: Document) -> Document {
     doc! { "$set": fields }
 }
 
-/// The retired revisions and, if it is there, the one whose `id` is in `field`.
+/// The retired revisions and, if it is there, the one in `field`; an attempt has no variants.
 fn and_retired(field: &str, removable_at: Timestamp) -> Bson {
-    let entry = doc! { "id": format!("{field}.id"), "removable_at": removable_at.as_millisecond() };
+    let entry = doc! {
+        "id": format!("{field}.id"),
+        "removable_at": removable_at.as_millisecond(),
+        "variants": format!("{field}.variants"),
+    };
     doc! { "$concatArrays": [
         { "$ifNull": ["$retired", []] },
         { "$cond": [is_there(field), [entry], []] },

@@ -144,7 +144,7 @@ impl Songs for Sqlite {
                 return false;
             }
             let ended = song.attempt.replace(attempt);
-            song.retired.extend(ended.map(|ended| Retired { id: ended.id, removable_at: now }));
+            song.retired.extend(ended.map(|ended| Retired::fruitless(ended.id, now)));
             song.error = None;
             if song.status == Status::Failed {
                 song.status = Status::Processing;
@@ -179,9 +179,8 @@ impl Songs for Sqlite {
                 return Ok(song.revision.is_some_and(|current| current.id == revision.id));
             }
             let superseded = song.revision.replace(revision);
-            song.retired.extend(
-                superseded.map(|old| Retired { id: old.id, removable_at: superseded_removable_at }),
-            );
+            song.retired
+                .extend(superseded.map(|old| Retired::superseded(old, superseded_removable_at)));
             song.attempt = None;
             song.error = None;
             song.status = Status::Ready;
@@ -198,7 +197,7 @@ impl Songs for Sqlite {
                 return false;
             }
             song.attempt = None;
-            song.retired.push(Retired { id: attempt, removable_at: now() });
+            song.retired.push(Retired::fruitless(attempt, now()));
             song.error = Some(reason);
             if song.revision.is_none() {
                 song.status = Status::Failed;

@@ -41,7 +41,7 @@ pub(crate) async fn an_attempt_begins_where_a_lease_has_ended_and_retires_what_h
     let after = get(&*place.store, song.id).await;
     assert_eq!(after.attempt, Some(new));
     assert_eq!(after.status, Status::Processing);
-    assert_eq!(after.retired, [Retired { id: old.id, removable_at: end }]);
+    assert_eq!(after.retired, [Retired::fruitless(old.id, end)]);
     assert_eq!(
         place.store.removable(end, 10).await.expect("lists"),
         [(song.id, after.retired[0].clone())]
@@ -119,14 +119,15 @@ pub(crate) async fn a_commit_makes_the_song_ready(place: &Place) {
 
 pub(crate) async fn a_commit_retires_the_revision_before(place: &Place) {
     let song = inserted(place, ready(any_description())).await;
-    let before = song.revision.expect("is ready").id;
+    let before = song.revision.expect("is ready");
+    assert!(!before.variants.is_empty());
     let attempt = attempt(in_seconds(60));
     assert!(place.store.begin(song.id, &attempt, now()).await.expect("begins"));
     let later = in_seconds(3600);
     assert!(place.store.commit(song.id, &revision(attempt.id), later).await.expect("commits"));
     let after = get(&*place.store, song.id).await;
     assert_eq!(after.revision, Some(revision(attempt.id)));
-    assert_eq!(after.retired, [Retired { id: before, removable_at: later }]);
+    assert_eq!(after.retired, [Retired::superseded(before, later)]);
 }
 
 pub(crate) async fn of_attempts_that_commit_at_once_exactly_one_wins(place: &Place) {
@@ -273,7 +274,7 @@ pub(crate) async fn expired_songs_are_those_whose_lease_has_ended(place: &Place)
 
 pub(crate) async fn removable_revisions_are_those_whose_time_has_come(place: &Place) {
     let due = in_seconds(-5);
-    let retired = |removable_at| Retired { id: RevisionId::new(), removable_at };
+    let retired = |removable_at| Retired::fruitless(RevisionId::new(), removable_at);
     let mut expected = Vec::new();
     for _ in 0..3 {
         let mut song = ready(any_description());
@@ -298,7 +299,7 @@ pub(crate) async fn removable_revisions_are_those_whose_time_has_come(place: &Pl
 
 pub(crate) async fn a_forgotten_revision_is_not_named_again(place: &Place) {
     let mut song = ready(any_description());
-    let retired = || Retired { id: RevisionId::new(), removable_at: in_seconds(-1) };
+    let retired = || Retired::fruitless(RevisionId::new(), in_seconds(-1));
     song.retired = vec![retired(), retired(), retired()];
     let song = inserted(place, song).await;
     place.store.forget(song.id, song.retired[1].id).await.expect("forgets");

@@ -39,8 +39,8 @@ pub(crate) async fn a_song_with_every_field_reads_back(place: &Place) {
     song.attempt.as_mut().expect("is under way").progress = 0.123_456_789;
     song.revision = Some(revision(RevisionId::new()));
     song.retired = vec![
-        Retired { id: RevisionId::new(), removable_at: in_seconds(-1) },
-        Retired { id: RevisionId::new(), removable_at: in_seconds(3600) },
+        Retired::fruitless(RevisionId::new(), in_seconds(-1)),
+        Retired::fruitless(RevisionId::new(), in_seconds(3600)),
     ];
     song.status = Status::Ready;
     song.error = Some("the file ends early".to_owned());
@@ -221,7 +221,7 @@ pub(crate) async fn a_newer_song_is_refused_and_left_alone(place: &Place) {
     let store = &place.store;
     let mut song = ready(any_description());
     song.attempt = Some(attempt(in_seconds(-1)));
-    song.retired = vec![Retired { id: RevisionId::new(), removable_at: in_seconds(-1) }];
+    song.retired = vec![Retired::fruitless(RevisionId::new(), in_seconds(-1))];
     let (attempt, now) = (attempt_of(&song), music::now());
     store.insert(&song).await.expect("inserts");
     place.make_newer(Kind::Song, &song.id.to_string()).await;

@@ -10,7 +10,7 @@ use axum::{
 };
 use headers::{ETag, HeaderMapExt};
 use hls::{Manifest, MediaPlaylist, MultivariantPlaylist};
-use music::{Revision, RevisionId, SongId};
+use music::{Revision, RevisionId, Song, SongId};
 use service::{Problem, Result, conditional};
 use store::Store;
 
@@ -72,19 +72,23 @@ pub(crate) async fn media_playlist(
     request: HeaderMap,
 ) -> Result<Response> {
     let wanted: RevisionId = wanted.parse().map_err(|_| no_such_song())?;
-    let revision = revision(store.as_ref(), &id).await?;
-    let found = revision.variants.iter().find(|known| known.name == variant);
-    let found = found
-        .filter(|_| revision.id == wanted)
-        .ok_or_else(|| Problem::not_found("the song has no such variant, or a newer revision"))?;
+    let song = song(store.as_ref(), &id).await?;
+    let variants = song.variants_of(wanted, music::now()).unwrap_or_default();
+    let found = variants.iter().find(|known| known.name == variant).ok_or_else(|| {
+        Problem::not_found("the song has no such revision any more, or it has no such variant")
+    })?;
     let tag = format!("{wanted}-{variant}");
     let text = || MediaPlaylist::new(&found.timeline).to_string();
     Ok(rendered(&request, &tag, PLAYLIST, IMMUTABLE, text))
 }
 
-async fn revision(store: &dyn Store, id: &str) -> Result<Revision> {
+async fn song(store: &dyn Store, id: &str) -> Result<Song> {
     let id: SongId = id.parse().map_err(|_| no_such_song())?;
-    let song = store.get(id).await?.ok_or_else(no_such_song)?;
+    store.get(id).await?.ok_or_else(no_such_song)
+}
+
+async fn revision(store: &dyn Store, id: &str) -> Result<Revision> {
+    let song = song(store, id).await?;
     song.revision.ok_or_else(|| {
         let detail = match song.error {
             Some(_) => "the song could not be made ready; GET /songs/{id} says why",
