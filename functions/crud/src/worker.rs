@@ -9,7 +9,7 @@ use music::{Attempt, RevisionId, Song, SongId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::{BoxError, Dispatch, DispatchError, Jobs, Problem};
-use store::Store;
+use store::{Store, Upload};
 use tokio::sync::Semaphore;
 
 use crate::uploads::Uploads;
@@ -75,22 +75,31 @@ impl Worker {
     /// Sweeps until all there is was looked at: `crud sweep`.
     ///
     /// The songs of uploads that a crash left complete are made here and now: no process stays to
-    /// hand them to.
+    /// hand them to. One that cannot be made keeps nothing else from being swept; it is the error.
     pub async fn sweep_all(&self) -> Result<(), BoxError> {
+        let mut outcome = Ok(());
         for upload in self.uploads.complete().await? {
-            let (_, job) = self.uploads.become_song(&upload).await?;
-            if let Some(job) = job {
-                self.perform(job.to_value()).await?;
+            if let Err(error) = self.make(&upload).await {
+                tracing::warn!(error, upload = %upload.id, "a complete upload has to wait");
+                outcome = Err(error);
             }
-            self.uploads.forget(&upload).await?;
         }
         loop {
             let swept = self.ingest.sweep(music::now()).await?;
             tracing::info!(?swept, "swept");
             if swept.complete {
-                return Ok(());
+                return outcome;
             }
         }
+    }
+
+    /// Makes the song of a complete upload, while somebody waits.
+    async fn make(&self, upload: &Upload) -> Result<(), BoxError> {
+        let (_, job) = self.uploads.become_song(upload).await?;
+        if let Some(job) = job {
+            self.perform(job.to_value()).await?;
+        }
+        Ok(self.uploads.forget(upload).await?)
     }
 
     pub(crate) fn new(ingest: Ingest, uploads: Uploads, encoding: Arc<Semaphore>) -> Self {
