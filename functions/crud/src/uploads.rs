@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ingest::Ingest;
 use music::{Song, SongId, Timestamp};
-use service::{Dispatch, Result};
+use service::{Dispatch, Problem, Result};
 use store::{ChunkKey, Store, Upload};
 
 use crate::{
@@ -69,22 +69,29 @@ impl Uploads {
     /// Makes a complete upload a song that is about to be ingested. Harmless to repeat: the upload's
     /// record goes last.
     pub(crate) async fn finish(&self, dispatch: &dyn Dispatch, upload: &Upload) -> Result<()> {
-        let (song, job) = self.become_song(upload).await?;
+        let Some((song, job)) = self.become_song(upload).await? else {
+            return Err(Problem::not_found("the upload was given up"));
+        };
         // Where its attempt does not stand any more there is nothing left to hand over.
         hand_over(self.store.as_ref(), dispatch, &song, job).await?;
         Ok(self.forget(upload).await?)
     }
 
-    /// The song of a complete upload, and the job that makes it playable.
-    pub(crate) async fn become_song(&self, upload: &Upload) -> store::Result<(Song, Option<Job>)> {
+    /// The song of a complete upload, and the job that makes it playable, unless it was given up
+    /// meanwhile.
+    pub(crate) async fn become_song(
+        &self,
+        upload: &Upload,
+    ) -> store::Result<Option<(Song, Option<Job>)>> {
         // Was read when the upload was made.
         let given = metadata::parse(&upload.metadata).unwrap_or_default();
         let filename = given.filename.as_deref();
         match self.ingest.add_uploaded(upload, given.patch, filename).await {
             Ok(song) => {
                 let job = Job::of(&song, given.lossless);
-                Ok((song, job))
+                Ok(Some((song, job)))
             }
+            Err(ingest::Error::NoSuchSong(_)) => Ok(None),
             Err(ingest::Error::Store(error)) => Err(error),
             Err(error) => Err(store::Error::Backend(error.into())),
         }

@@ -95,8 +95,7 @@ impl Worker {
 
     /// Makes the song of a complete upload, while somebody waits.
     async fn make(&self, upload: &Upload) -> Result<(), BoxError> {
-        let (_, job) = self.uploads.become_song(upload).await?;
-        if let Some(job) = job {
+        if let Some((_, Some(job))) = self.uploads.become_song(upload).await? {
             self.perform(job.to_value()).await?;
         }
         Ok(self.uploads.forget(upload).await?)

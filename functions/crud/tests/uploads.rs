@@ -67,6 +67,16 @@ async fn song(stage: &Stage, path: &str) -> Value {
     panic!("it never ended");
 }
 
+/// Waits until all that was made of what is removed is gone; not for ever, for the test looks itself.
+async fn until_nothing_is_left(stage: &Stage) {
+    for _ in 0..200 {
+        if stage.store.groups(None, 1).await.expect("lists").is_empty() && stage.is_idle() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 fn id(path: &str) -> music::SongId {
     path.rsplit('/').next().expect("has an id").parse().expect("is an id")
 }
@@ -440,12 +450,28 @@ async fn a_song_removed_while_it_is_made_of_an_upload_stays_removed() {
             call(&stage, Method::DELETE, &upload.replace("/uploads/", path)).empty().await;
         assert!(removed.status.is_success(), "{path}");
         assert_eq!(call(&stage, Method::HEAD, &upload).empty().await.status, 404);
-        for _ in 0..200 {
-            if stage.store.groups(None, 1).await.expect("lists").is_empty() && stage.is_idle() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until_nothing_is_left(&stage).await;
+        stage.sweep().await.expect("sweeps");
+        stage.assert_empty().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_removed_while_its_last_part_comes_in_stays_removed() {
+    let stage = Stage::new().await;
+    let file = wav(0.2);
+    let (first, last) = file.split_at(1000);
+    for round in 0..60 {
+        let upload = begin(&stage, file.len(), &[]).await;
+        assert_eq!(patch(&stage, &upload, 0, first.to_vec()).await.status, 204);
+        let remove = async {
+            tokio::time::sleep(Duration::from_micros(round * 100)).await;
+            call(&stage, Method::DELETE, &upload).empty().await
+        };
+        let (sent, removed) = tokio::join!(patch(&stage, &upload, 1000, last.to_vec()), remove);
+        assert!([204, 404].contains(&sent.status.as_u16()), "round {round}: {}", sent.text());
+        assert_eq!(removed.status, 204, "round {round}: {}", removed.text());
+        until_nothing_is_left(&stage).await;
         stage.sweep().await.expect("sweeps");
         stage.assert_empty().await;
     }
