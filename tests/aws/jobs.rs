@@ -11,9 +11,9 @@ use black_box::{
     songs,
 };
 use jiff::SignedDuration;
-use music::{Song, Status};
+use music::{Song, SongId, Status};
 use serde_json::{Value, json};
-use store::{Store, testing::TestDatabase};
+use store::{ChunkKey, Store, Upload, testing::TestDatabase};
 use tempfile::TempDir;
 
 const ALIAS: &str =
@@ -226,4 +226,77 @@ async fn a_scheduled_event_tidies_up() {
     let crud = stage.crud().await;
     assert_eq!(crud.invoke_as(ALIAS, &events::schedule()).await.expect("is done"), Value::Null);
     assert_eq!(only_song(store.as_ref(), Status::Failed).await.id, abandoned.id);
+}
+
+/// Sends `file` by parts, all of it. Returns the path of its song.
+async fn upload(crud: &Function, function: &str, file: &[u8]) -> String {
+    let tus = |method, path: &str| {
+        Request::new(method, path).header("X-Api-Key", KEY).header("Tus-Resumable", "1.0.0")
+    };
+    let ask = async |request: &Request| {
+        let event = events::http_api(request, "$default");
+        events::answer(&crud.invoke_as(function, &event).await.expect("answers"))
+    };
+    let begun = ask(&tus("POST", "/uploads").header("Upload-Length", file.len().to_string())).await;
+    let path = begun.header("location").to_owned();
+    let part = tus("PATCH", &path)
+        .header("Upload-Offset", "0")
+        .body("application/offset+octet-stream", file.to_vec());
+    let answer = ask(&part).await;
+    assert_eq!(answer.status, 204, "{}", answer.text());
+    format!("/songs/{}", answer.header("segue-song"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_part_of_an_upload_hands_its_song_over() {
+    let stage = Stage::new(202).await;
+    let crud = stage.crud().await;
+    let record = upload(&crud, ALIAS, &songs::wav(songs::WAV_HEADER + 9 * 48_000 * 4)).await;
+    let calls = stage.lambda.calls();
+    assert_eq!(calls.len(), 1);
+    assert_eq!(calls[0].path, format!("/2015-03-31/functions/{ALIAS}/invocations"));
+    let event = serde_json::from_slice(&calls[0].body).expect("is JSON");
+    crud.invoke_as(ALIAS, &event).await.expect("is done");
+    assert_eq!(ask(&crud, &Request::get(record)).await.json()["status"], "ready");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_event_hands_over_what_was_left_complete() {
+    let stage = Stage::new(202).await;
+    let store = stage.store().await;
+    let file = songs::wav(songs::WAV_HEADER + 48_000 * 4);
+    let left = Upload {
+        id: SongId::new(),
+        length: file.len() as u64,
+        offset: 0,
+        metadata: String::new(),
+        expires_at: music::now() + SignedDuration::from_hours(1),
+    };
+    store.insert_upload(&left).await.expect("takes an upload");
+    store.put(&ChunkKey::original(left.id, 0), file.into()).await.expect("takes a part");
+
+    let crud = stage.crud().await;
+    crud.invoke_as(ALIAS, &events::schedule()).await.expect("is done");
+    let calls = stage.lambda.calls();
+    assert_eq!(calls.len(), 1);
+    let event = serde_json::from_slice(&calls[0].body).expect("is JSON");
+    crud.invoke_as(ALIAS, &event).await.expect("is done");
+    assert_eq!(only_song(store.as_ref(), Status::Ready).await.id, left.id);
+}
+
+/// As `cargo lambda watch` does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_done_at_once_by_who_is_called_by_no_arn() {
+    let stage = Stage::new(202).await;
+    let crud = stage.crud().await;
+    let file = songs::wav(songs::WAV_HEADER + 48_000 * 4);
+    let record = upload(&crud, "function-arn", &file).await;
+    for _ in 0..1_000 {
+        if ask(&crud, &Request::get(&record)).await.json()["status"] == "ready" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(ask(&crud, &Request::get(&record)).await.json()["status"], "ready");
+    assert_eq!(stage.lambda.calls().len(), 0);
 }

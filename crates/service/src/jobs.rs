@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
-use crate::{HttpConfig, lambda_invoke::LambdaInvoke, problem::chain};
+use crate::{HttpConfig, lambda_invoke::LambdaInvoke, local_queue::LocalQueue};
 
 /// Any error, for the log.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -55,8 +54,8 @@ pub trait Dispatch: Send + Sync {
     async fn submit(&self, job: Value) -> Result<(), DispatchError>;
 }
 
-/// Whoever performs jobs where the process runs: on Lambda an invocation of their own, elsewhere
-/// `jobs`, which then hold `queue_length` at the most.
+/// Whoever performs jobs where the process runs: on Lambda an invocation of their own; elsewhere,
+/// and under what only looks like Lambda, `jobs`, which then hold `queue_length` at the most.
 #[must_use]
 pub fn dispatch(
     jobs: Arc<dyn Jobs>,
@@ -65,33 +64,4 @@ pub fn dispatch(
 ) -> Arc<dyn Dispatch> {
     let here = LocalQueue::new(jobs, queue_length);
     if config.on_lambda { Arc::new(LambdaInvoke::new(here)) } else { Arc::new(here) }
-}
-
-/// Performs jobs in this process, at once as far as the queue is concerned, so many at the most.
-pub(crate) struct LocalQueue {
-    jobs: Arc<dyn Jobs>,
-    places: Arc<Semaphore>,
-}
-
-impl LocalQueue {
-    /// A queue that holds at most `length` jobs, those under way included.
-    fn new(jobs: Arc<dyn Jobs>, length: usize) -> Self {
-        Self { jobs, places: Arc::new(Semaphore::new(length)) }
-    }
-}
-
-#[async_trait]
-impl Dispatch for LocalQueue {
-    async fn submit(&self, job: Value) -> Result<(), DispatchError> {
-        let place =
-            Arc::clone(&self.places).try_acquire_owned().map_err(|_| DispatchError::Full)?;
-        let jobs = Arc::clone(&self.jobs);
-        tokio::spawn(async move {
-            if let Err(error) = jobs.perform(job).await {
-                tracing::error!(error = chain(error.as_ref()), "job failed");
-            }
-            drop(place);
-        });
-        Ok(())
-    }
 }

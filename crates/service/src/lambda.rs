@@ -17,12 +17,8 @@ use crate::{
     BoxError, HttpConfig, Jobs, Problem,
     app::RequestId,
     lambda_answer::{self, Format},
+    lambda_invoke::called_as,
 };
-
-tokio::task_local! {
-    /// The ARN by which this invocation called the function: with the alias, if it named one.
-    pub(crate) static INVOKED_FUNCTION: String;
-}
 
 /// An event that is not HTTP, as far as it must be read to tell what it is.
 #[derive(Deserialize)]
@@ -68,6 +64,7 @@ async fn handle(
     limit: Option<Duration>,
 ) -> Result<Option<Box<RawValue>>, BoxError> {
     let LambdaEvent { payload, context } = event;
+    called_as(context.invoked_function_arn);
     if let Ok(shape) = serde_json::from_str::<Shape<'_>>(payload.get()) {
         if let Some(job) = shape.segue_job {
             jobs.perform(serde_json::from_str(job.get())?).await?;
@@ -84,8 +81,7 @@ async fn handle(
         LambdaRequest::ApiGatewayV1(_) => Format::Rest,
         _ => Format::Http,
     };
-    let answered = answer(app, request.into(), RequestId(context.request_id), limit);
-    let answered = INVOKED_FUNCTION.scope(context.invoked_function_arn, answered).await;
+    let answered = answer(app, request.into(), RequestId(context.request_id), limit).await;
     lambda_answer::answer(format, answered).await.map(Some)
 }
 

@@ -1,11 +1,24 @@
 //! Jobs on Lambda: the function invokes itself, asynchronously, and so has its whole time for them.
 
+use std::sync::{Mutex, PoisonError};
+
 use async_trait::async_trait;
 use aws_sdk_lambda::{Client, primitives::Blob, types::InvocationType};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::{Dispatch, DispatchError, jobs::LocalQueue, lambda::INVOKED_FUNCTION};
+use crate::{Dispatch, DispatchError, local_queue::LocalQueue};
+
+/// The ARN by which this process was called last, with the alias, if the caller named one.
+///
+/// A process is one function and has one event at a time; what it hands over may come from a task
+/// that the event started, or from a sweep.
+static CALLED_AS: Mutex<String> = Mutex::new(String::new());
+
+/// Notes by which ARN an event came.
+pub(crate) fn called_as(arn: String) {
+    *CALLED_AS.lock().unwrap_or_else(PoisonError::into_inner) = arn;
+}
 
 /// Hands jobs to the function that is being invoked, as it is being invoked: by the same alias, so
 /// that the alias's retries and its queue of failures apply.
@@ -25,12 +38,11 @@ impl LambdaInvoke {
 #[async_trait]
 impl Dispatch for LambdaInvoke {
     async fn submit(&self, job: Value) -> Result<(), DispatchError> {
-        let function = INVOKED_FUNCTION
-            .try_with(Clone::clone)
-            .map_err(|error| DispatchError::Platform(error.into()))?;
+        let function = CALLED_AS.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // `cargo lambda watch` names no function, and would keep this request waiting for the job.
         // It does not freeze a process between two events either: the job is done here.
         if !function.starts_with("arn:") {
+            tracing::info!(function, "nobody can be invoked by that name: the job is done here");
             return self.here.submit(job).await;
         }
         let client = self.client.get_or_init(connect).await;

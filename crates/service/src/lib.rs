@@ -15,6 +15,7 @@ mod lambda;
 mod lambda_answer;
 mod lambda_invoke;
 mod linger;
+mod local_queue;
 mod logging;
 mod problem;
 mod run;
