@@ -16,15 +16,20 @@ fuzz_target!(|input: (u8, u8, u16, u32, &[u8])| {
     let rate = if rate & 1 == 0 { 44_100 } else { 48_000 };
     let Some(config) = AacConfig::new(rate, 1 + u16::from(scale >> 7)) else { return };
     let (scale, times) = (SCALES[usize::from(scale & 3)], usize::from(scale >> 2 & 15) + 1);
-    let frames: Vec<usize> =
-        sizes.iter().map(|size| usize::from(*size) * scale).flat_map(|it| vec![it; times]).collect();
+    let frames: Vec<usize> = sizes
+        .iter()
+        .map(|size| usize::from(*size) * scale)
+        .flat_map(|it| vec![it; times])
+        .collect();
     // Long songs of large frames only take long.
     if frames.iter().sum::<usize>() > MOST {
         return;
     }
     let presented = (frames.len() as u64 * 1024).saturating_sub(media_time.into());
     let samples = presented.saturating_sub(cut.into());
-    let Ok((segments, length)) = package(config, media_time.into(), &frames, samples) else { return };
+    let Ok((segments, length)) = package(config, media_time.into(), &frames, samples) else {
+        return;
+    };
     assert_eq!(segments.len(), length);
 
     let (mut payload, mut end) = (0, 0);

@@ -19,7 +19,6 @@ use music::Patch;
 
 pub use container::Container;
 
-
 /// Which container `bytes` are in, and how many of them are before it.
 #[must_use]
 pub fn recognise(bytes: &[u8]) -> Option<(Container, u64)> {

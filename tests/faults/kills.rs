@@ -119,6 +119,7 @@ async fn kill_again_and_again(database: TestDatabase, salt: u64) {
          {played} songs were heard meanwhile, {resumed} uploads went on afterwards; {swept:?}"
     );
     assert!(played > 0 && interrupted > 0, "nothing happened");
+    assert!(resumed > 0 || kills < 50, "no upload was interrupted");
 }
 
 impl Run {
@@ -158,9 +159,9 @@ impl Run {
         before.assert_what_is_seen_is_whole();
 
         let gateway = self.place.gateway(&VARIABLES).await;
-        self.finish_uploads(&gateway, &sender.sendings(), &before).await;
+        self.finish_uploads(&gateway, &sender, &before).await;
         let swept = self.place.sweep().await;
-        let anything = swept.attempts + swept.orphans + swept.revisions > 0;
+        let anything = swept.attempts + swept.orphans + swept.revisions + swept.uploads > 0;
         self.interrupted += usize::from(anything);
         self.swept.attempts += swept.attempts;
         self.swept.orphans += swept.orphans;
@@ -239,24 +240,27 @@ impl Run {
         }
     }
 
-    /// Half of the senders come back and find what they were told. All uploads of which every part
-    /// is in become songs, whether anybody comes back or not.
-    async fn finish_uploads(&mut self, gateway: &Server, sendings: &[Sending], before: &Snapshot) {
+    /// Half of the senders come back and go on. All uploads of which every part is in become songs,
+    /// whether anybody comes back or not.
+    async fn finish_uploads(&mut self, gateway: &Server, sender: &Sender, before: &Snapshot) {
+        let sendings = sender.known();
+        for Sending { id, file, acknowledged } in &sendings {
+            let in_parts = before.uploads.iter().any(|upload| upload.id == *id);
+            assert!(in_parts || before.song(id).is_some(), "upload {id} is lost");
+            let original = before.original_of(id).expect("has no holes");
+            assert!(original.len() >= *acknowledged, "of upload {id} is less in than was said");
+            assert!(file.starts_with(&original), "upload {id} has other bytes");
+        }
         for upload in &before.uploads {
             let mut is_complete = before.is_complete(upload);
-            if let Some(sending) = sendings.iter().find(|it| it.id == upload.id) {
-                let Sending { file, acknowledged, .. } = sending;
-                let received = before.received(upload);
-                assert!(received.len() >= *acknowledged, "what was taken is lost: {upload:?}");
-                assert!(file.starts_with(&received), "wrong bytes in {upload:?}");
-                if self.random.below(2) == 0 {
-                    let sender =
-                        Sender::new(gateway.address(), Arc::clone(&self.fates), Duration::ZERO);
-                    let sent = sender.send(&upload.id, file, file.len(), usize::MAX).await;
-                    sent.expect("the gateway stays");
-                    self.resumed += 1;
-                    is_complete = true;
-                }
+            if let Some(sending) = sendings.iter().find(|it| it.id == upload.id)
+                && self.random.below(2) == 0
+            {
+                let sender = sender.come_back(gateway.address());
+                let Sending { id, file, .. } = sending;
+                sender.send(id, file, file.len(), usize::MAX).await.expect("the gateway stays");
+                self.resumed += 1;
+                is_complete = true;
             }
             if !is_complete {
                 continue;
@@ -288,10 +292,14 @@ impl Run {
     fn assert_promises_are_kept(&self, snapshot: &Snapshot) {
         let fates = self.fates.lock().unwrap_or_else(PoisonError::into_inner);
         for (id, fate) in fates.iter() {
-            let status = snapshot.song(id).map(|song| song.status);
+            let song = snapshot.song(id);
+            let status = song.map(|song| song.status);
             match fate {
                 Fate::Ready => assert_eq!(status, Some(Status::Ready), "{id} was ready"),
-                Fate::There => assert!(status.is_some(), "{id} was there"),
+                Fate::There => {
+                    let whole = song.is_some_and(|song| snapshot.original_is_whole(song));
+                    assert!(whole, "{id} was there");
+                }
                 Fate::Leaving => {}
                 Fate::Gone => assert_eq!(status, None, "{id} was deleted"),
             }

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -35,9 +35,23 @@ impl Sender {
         Self { address, fates, pause, sendings: Arc::default() }
     }
 
-    /// What was begun and answered.
-    pub(crate) fn sendings(&self) -> Vec<Sending> {
-        self.sendings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The same, who remembers everything, talking to the server that is at `address` now.
+    pub(crate) fn come_back(&self, address: SocketAddr) -> Self {
+        Self { address, pause: Duration::ZERO, ..self.clone() }
+    }
+
+    /// What was begun and answered, and not given up.
+    pub(crate) fn known(&self) -> Vec<Sending> {
+        self.sendings().clone()
+    }
+
+    fn sendings(&self) -> MutexGuard<'_, Vec<Sending>> {
+        self.sendings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How much of an upload is said to be in.
+    fn acknowledged(&self, id: &str) -> usize {
+        self.sendings().iter().find(|it| it.id == id).map_or(0, |it| it.acknowledged)
     }
 
     /// Begins an upload, with its first part if `with_part`.
@@ -55,8 +69,8 @@ impl Sender {
         assert_eq!(answer.status, 201, "{}", answer.text());
         let id = answer.header("segue-song").to_owned();
         let sending = Sending { id: id.clone(), file: file.to_vec(), acknowledged: 0 };
-        self.sendings.lock().unwrap_or_else(PoisonError::into_inner).push(sending);
-        self.note(&id, &answer);
+        self.sendings().push(sending);
+        self.note(&id, 0, &answer);
         Ok(id)
     }
 
@@ -70,9 +84,10 @@ impl Sender {
         parts: usize,
     ) -> Result<(), Broken> {
         let url = format!("/uploads/{id}");
+        let known = self.acknowledged(id);
         let head = try_send(self.address, &tus("HEAD", &url)).await?;
         assert_eq!(head.status, 200, "an upload that was begun is there");
-        let mut offset = self.note(id, &head);
+        let mut offset = self.note(id, known, &head);
         for _ in 0..parts {
             if offset == file.len() {
                 break;
@@ -82,10 +97,13 @@ impl Sender {
             let request = tus("PATCH", &url)
                 .header("Upload-Offset", offset.to_string())
                 .body(PART, file[offset..end].to_vec());
+            let known = self.acknowledged(id);
             let answer = try_send(self.address, &request).await?;
             // 409: somebody else was faster.
             assert!(matches!(answer.status, 204 | 409), "{}", answer.text());
-            offset = self.note(id, &answer);
+            let moved = self.note(id, known, &answer);
+            assert!(moved > offset, "a part at {offset} leaves the upload at {moved}");
+            offset = moved;
         }
         Ok(())
     }
@@ -93,17 +111,19 @@ impl Sender {
     /// Gives an upload up.
     pub(crate) async fn give_up(&self, id: &str) -> Result<(), Broken> {
         set_fate(&self.fates, id, Fate::Leaving);
-        self.sendings.lock().unwrap_or_else(PoisonError::into_inner).retain(|it| it.id != id);
+        self.sendings().retain(|it| it.id != id);
         let answer = try_send(self.address, &tus("DELETE", &format!("/uploads/{id}"))).await?;
         assert_eq!(answer.status, 204, "{}", answer.text());
         set_fate(&self.fates, id, Fate::Gone);
         Ok(())
     }
 
-    /// Takes down what an answer says is in. What was once said to be in stays in.
-    fn note(&self, id: &str, answer: &Answer) -> usize {
+    /// Takes down what an answer says is in, to a request that was sent when `known` bytes were
+    /// known to be.
+    fn note(&self, id: &str, known: usize, answer: &Answer) -> usize {
         let offset = answer.header("upload-offset").parse().expect("is a number");
-        let mut sendings = self.sendings.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(offset >= known, "{known} bytes were in, and now {offset} are");
+        let mut sendings = self.sendings();
         if let Some(sending) = sendings.iter_mut().find(|it| it.id == id) {
             assert!(offset <= sending.file.len(), "{offset} bytes of {}", sending.file.len());
             sending.acknowledged = sending.acknowledged.max(offset);

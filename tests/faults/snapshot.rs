@@ -83,7 +83,7 @@ impl Snapshot {
     /// # Panics
     /// If its parts do not follow one another from its first byte on.
     pub(crate) fn received(&self, upload: &Upload) -> Vec<u8> {
-        let received = self.joined_original(&upload.id);
+        let received = self.original_of(&upload.id);
         let received = received.unwrap_or_else(|| panic!("there are holes in {upload:?}"));
         assert!(received.len() as u64 <= upload.length, "{upload:?} has more than it should");
         received
@@ -138,7 +138,7 @@ impl Snapshot {
 
     /// Whether a song's original is there, to the last bit.
     pub(crate) fn original_is_whole(&self, song: &Song) -> bool {
-        let Some(original) = self.joined_original(&song.id.to_string()) else { return false };
+        let Some(original) = self.original_of(&song.id.to_string()) else { return false };
         // The hash of an upload is not known before its song has been looked at.
         let hash = || ingest::hexadecimal(&Sha256::digest(&original));
         original.len() as u64 == song.source.bytes
@@ -146,7 +146,7 @@ impl Snapshot {
     }
 
     /// The parts of an original as one, if each begins where the one before it ends.
-    fn joined_original(&self, id: &str) -> Option<Vec<u8>> {
+    pub(crate) fn original_of(&self, id: &str) -> Option<Vec<u8>> {
         let mut joined = Vec::new();
         let prefix = format!("{id}/original/");
         for (key, bytes) in self.range(&prefix) {

@@ -109,10 +109,12 @@ async fn a_song_is_added_and_played(database: TestDatabase) {
     let later = watch.ask(&post.header("Prefer", "respond-async")).await;
     assert_eq!(later.status, 202, "{}\n{}", later.text(), watch.process.log());
     let record = Request::get(later.header("location"));
-    for _ in 0..300 {
-        if watch.ask(&record).await.json()["status"] == json!("ready") {
+    for _ in 0..1_200 {
+        let song = watch.ask(&record).await.json();
+        if song["status"] == json!("ready") {
             return;
         }
+        assert_eq!(song["status"], "processing", "{song}\n{}", watch.process.log());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("the song does not become ready:\n{}", watch.process.log());

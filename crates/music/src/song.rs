@@ -262,16 +262,39 @@ impl Song {
         }
     }
 
-    /// The variants of a revision that can be played at `now`: of the song's own, or of one that was
-    /// superseded and whose chunks are still all there.
+    /// What of a revision can be played at `now`: the variants of the song's own, or of one that was
+    /// superseded and whose chunks are still all there. None of any other.
     #[must_use]
-    pub fn variants_of(&self, revision: RevisionId, now: Timestamp) -> Option<&[Variant]> {
-        let own = self.revision.iter().find(|own| own.id == revision).map(|own| &own.variants);
-        let superseded = || {
-            let mut retired = self.retired.iter();
-            let retired = retired.find(|it| it.id == revision && it.removable_at > now)?;
-            Some(&retired.variants)
-        };
-        own.or_else(superseded).map(Vec::as_slice)
+    pub fn variants_of(&self, revision: RevisionId, now: Timestamp) -> &[Variant] {
+        let own = self.revision.iter().map(|own| (own.id, &own.variants));
+        let kept = self.retired.iter().filter(|retired| retired.removable_at > now);
+        let mut known = own.chain(kept.map(|retired| (retired.id, &retired.variants)));
+        known.find(|(id, _)| *id == revision).map_or(&[], |(_, variants)| variants)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{description, ready, revision};
+
+    #[test]
+    fn a_revision_can_be_played_while_all_of_its_chunks_are_there() {
+        let now = now();
+        let minute = SignedDuration::from_mins(1);
+        let mut song = ready(description("Jóga", "Björk"), 48_000);
+        let own = song.revision.clone().expect("is ready");
+        let old = revision(RevisionId::new(), 96_000);
+        let [kept, going] = [now + minute, now].map(|until| {
+            let revision = Revision { id: RevisionId::new(), ..old.clone() };
+            Retired::superseded(revision, until)
+        });
+        let fruitless = Retired::fruitless(RevisionId::new(), now + minute);
+        song.retired = vec![kept.clone(), going.clone(), fruitless.clone()];
+        assert_eq!(song.variants_of(own.id, now), own.variants);
+        assert_eq!(song.variants_of(kept.id, now), old.variants);
+        for id in [going.id, fruitless.id, RevisionId::new()] {
+            assert_eq!(song.variants_of(id, now), []);
+        }
     }
 }

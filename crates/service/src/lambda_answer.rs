@@ -143,5 +143,6 @@ mod tests {
             json!({ "vary": ["origin", "accept-encoding"], "etag": ["\"a\""] })
         );
         assert_eq!(rest.get("headers"), None);
+        assert_eq!((&http["cookies"], rest.get("cookies")), (&json!([]), None));
     }
 }

@@ -77,20 +77,26 @@ impl Worker {
     /// The songs of uploads that a crash left complete are made here and now: no process stays to
     /// hand them to. One that cannot be made keeps nothing else from being swept; it is the error.
     pub async fn sweep_all(&self) -> Result<(), BoxError> {
-        let mut outcome = Ok(());
-        for upload in self.uploads.complete().await? {
-            if let Err(error) = self.make(&upload).await {
-                tracing::warn!(error, upload = %upload.id, "a complete upload has to wait");
-                outcome = Err(error);
-            }
-        }
+        let made = self.make_all().await;
         loop {
             let swept = self.ingest.sweep(music::now()).await?;
             tracing::info!(?swept, "swept");
             if swept.complete {
-                return outcome;
+                return made;
             }
         }
+    }
+
+    /// Makes the songs of all complete uploads, as far as they can be made.
+    async fn make_all(&self) -> Result<(), BoxError> {
+        let mut made = Ok(());
+        for upload in self.uploads.complete().await? {
+            if let Err(error) = self.make(&upload).await {
+                tracing::warn!(error, upload = %upload.id, "a complete upload has to wait");
+                made = Err(error);
+            }
+        }
+        made
     }
 
     /// Makes the song of a complete upload, while somebody waits.

@@ -240,17 +240,16 @@ pub(crate) async fn a_failed_later_attempt_leaves_the_song_ready(place: &Place) 
 
 pub(crate) async fn a_revision_superseded_twice_leaves_both_to_be_removed(place: &Place) {
     let song = inserted(place, ready(any_description())).await;
-    let mut gone = vec![song.revision.expect("is ready").id];
-    for _ in 0..2 {
+    let (mut current, mut gone) = (song.revision.expect("is ready"), Vec::new());
+    for seconds in [60, 120] {
         let attempt = attempt(in_seconds(60));
         assert!(place.store.begin(song.id, &attempt, now()).await.expect("begins"));
-        assert!(place.store.commit(song.id, &revision(attempt.id), now()).await.expect("commits"));
-        gone.push(attempt.id);
+        let (next, until) = (revision(attempt.id), in_seconds(seconds));
+        assert!(place.store.commit(song.id, &next, until).await.expect("commits"));
+        gone.push(Retired::superseded(std::mem::replace(&mut current, next), until));
     }
-    let current = gone.pop();
     let after = get(&*place.store, song.id).await;
-    assert_eq!(after.revision.map(|revision| revision.id), current);
-    assert_eq!(after.retired.iter().map(|retired| retired.id).collect::<Vec<_>>(), gone);
+    assert_eq!((after.revision, after.retired), (Some(current), gone));
 }
 
 pub(crate) async fn expired_songs_are_those_whose_lease_has_ended(place: &Place) {

@@ -40,7 +40,7 @@ pub(crate) async fn a_song_with_every_field_reads_back(place: &Place) {
     song.revision = Some(revision(RevisionId::new()));
     song.retired = vec![
         Retired::fruitless(RevisionId::new(), in_seconds(-1)),
-        Retired::fruitless(RevisionId::new(), in_seconds(3600)),
+        Retired::superseded(revision(RevisionId::new()), in_seconds(3600)),
     ];
     song.status = Status::Ready;
     song.error = Some("the file ends early".to_owned());

@@ -73,10 +73,14 @@ pub(crate) async fn media_playlist(
 ) -> Result<Response> {
     let wanted: RevisionId = wanted.parse().map_err(|_| no_such_song())?;
     let song = song(store.as_ref(), &id).await?;
-    let variants = song.variants_of(wanted, music::now()).unwrap_or_default();
-    let found = variants.iter().find(|known| known.name == variant).ok_or_else(|| {
-        Problem::not_found("the song has no such revision any more, or it has no such variant")
-    })?;
+    let mut variants = song.variants_of(wanted, music::now()).iter();
+    let found =
+        variants.find(|known| known.name == variant).ok_or_else(|| match song.revision {
+            Some(_) => Problem::not_found(
+                "the song has no such revision any more, or it has no such variant",
+            ),
+            None => not_ready(&song),
+        })?;
     let tag = format!("{wanted}-{variant}");
     let text = || MediaPlaylist::new(&found.timeline).to_string();
     Ok(rendered(&request, &tag, PLAYLIST, IMMUTABLE, text))
@@ -88,14 +92,16 @@ async fn song(store: &dyn Store, id: &str) -> Result<Song> {
 }
 
 async fn revision(store: &dyn Store, id: &str) -> Result<Revision> {
-    let song = song(store, id).await?;
-    song.revision.ok_or_else(|| {
-        let detail = match song.error {
-            Some(_) => "the song could not be made ready; GET /songs/{id} says why",
-            None => "the song is still being made ready",
-        };
-        Problem::new(StatusCode::NOT_FOUND, "song-not-ready", detail).retry_after(NOT_READY)
-    })
+    let mut song = song(store, id).await?;
+    song.revision.take().ok_or_else(|| not_ready(&song))
+}
+
+fn not_ready(song: &Song) -> Problem {
+    let detail = match song.error {
+        Some(_) => "the song could not be made ready; GET /songs/{id} says why",
+        None => "the song is still being made ready",
+    };
+    Problem::new(StatusCode::NOT_FOUND, "song-not-ready", detail).retry_after(NOT_READY)
 }
 
 fn no_such_song() -> Problem {
