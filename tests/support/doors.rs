@@ -1,6 +1,6 @@
 //! Every front door that the functions have, over one database.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use store::{Store, testing::TestDatabase};
 use tempfile::TempDir;
@@ -10,10 +10,9 @@ use crate::{
     emulator::Function,
     events,
     http_client::{Answer, Request},
+    recorder::Recorder,
     server::Server,
 };
-
-use std::sync::Arc;
 
 /// The key of every function that a test starts here.
 pub const API_KEY: &str = "correct-horse-battery-staple";
@@ -70,11 +69,14 @@ impl Doors {
         let base_path = base_path.map_or("", |(_, value)| value);
         let ffmpeg = root().join("target/ffmpeg/bin/ffmpeg").display().to_string();
         let work = work_dir.path().display().to_string();
+        // Takes jobs, which nobody does. It listens for as long as the test runs.
+        let lambda = Recorder::start(202).await;
         let mut all = vec![
             ("DATABASE_URL", database.url()),
             ("API_KEY", API_KEY),
             ("FFMPEG", &ffmpeg),
             ("WORK_DIR", &work),
+            ("AWS_ENDPOINT_URL_LAMBDA", lambda.url()),
         ];
         all.extend(variables);
         let mut doors = Vec::new();
