@@ -40,6 +40,10 @@ impl Stage {
     async fn crud(&self) -> Function {
         let ffmpeg = root().join("target/ffmpeg/bin/ffmpeg");
         assert!(ffmpeg.is_file(), "there is no {}: run `make prepare`", ffmpeg.display());
+        self.crud_with(&ffmpeg).await
+    }
+
+    async fn crud_with(&self, ffmpeg: &Path) -> Function {
         let path = |path: &Path| path.display().to_string();
         Function::start(
             "crud",
@@ -47,7 +51,7 @@ impl Stage {
                 ("DATABASE_URL", self.database.url()),
                 ("API_KEY", KEY),
                 ("AWS_ENDPOINT_URL_LAMBDA", self.lambda.url()),
-                ("FFMPEG", &path(&ffmpeg)),
+                ("FFMPEG", &path(ffmpeg)),
                 ("WORK_DIR", &path(self.work_dir.path())),
             ],
         )
@@ -208,6 +212,21 @@ async fn a_job_that_cannot_be_done_now_is_left_to_lambda_to_try_again() {
     assert!(error.is_err(), "nobody would hear of a job that cannot be read");
     // The same process does the next one.
     crud.invoke_as(ALIAS, &event).await.expect("is done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_failed_for_no_fault_of_the_file_is_done_when_it_is_delivered_again() {
+    let stage = Stage::new(202).await;
+    let crud = stage.crud().await;
+    let (_, event) = add(&stage, &crud, 1).await;
+    let store = stage.store().await;
+    let broken = stage.crud_with(Path::new("/bin/false")).await;
+    for _ in 0..2 {
+        assert!(broken.invoke_as(ALIAS, &event).await.is_err(), "Lambda is to try again");
+        only_song(store.as_ref(), Status::Failed).await;
+    }
+    crud.invoke_as(ALIAS, &event).await.expect("is done");
+    only_song(store.as_ref(), Status::Ready).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,19 +11,19 @@ use serde_yaml_ng::Value;
 use service::Lookup;
 
 /// Variables that mean something only where there is no Lambda.
-const OF_THE_SERVER: [&str; 4] = ["HOST", "PORT", "ALLOW_ANONYMOUS_WRITES", "INGEST_QUEUE"];
+const OF_THE_SERVER: [&str; 5] =
+    ["HOST", "PORT", "ALLOW_ANONYMOUS_WRITES", "CLIENT_TIMEOUT_SECONDS", "INGEST_QUEUE"];
 
 /// Variables that Lambda itself sets.
-const OF_LAMBDA: [&str; 1] = ["AWS_LAMBDA_RUNTIME_API"];
+const OF_LAMBDA: [&str; 2] = ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"];
 
 /// Variables whose defaults are right on Lambda. Adding one to the template is a decision.
-const LEFT_TO_DEFAULTS: [&str; 9] = [
+const LEFT_TO_DEFAULTS: [&str; 8] = [
     "REQUEST_TIMEOUT_SECONDS",
     "REQUEST_LIMIT_BYTES",
     "RESPONSE_LIMIT_BYTES",
     "INGEST_CONCURRENCY",
     "MAX_DURATION_SECONDS",
-    "MAX_FFMPEG_SECONDS",
     "MAX_FFMPEG_BYTES",
     "MAX_OUTPUT_BYTES",
     "UPLOAD_EXPIRY_SECONDS",
@@ -271,7 +271,11 @@ fn each_role_has_what_its_function_does_and_no_more() {
         let documents = inline
             .into_iter()
             .flatten()
-            .map(|policy| policy["PolicyDocument"].clone())
+            .map(|policy| match policy {
+                // What is there where a condition holds.
+                Value::Tagged(conditional) => conditional.value[1]["PolicyDocument"].clone(),
+                policy => policy["PolicyDocument"].clone(),
+            })
             .chain(separate.map(|policy| policy["Properties"]["PolicyDocument"].clone()));
         let mut actions = BTreeSet::new();
         for document in documents {

@@ -10,6 +10,7 @@ mod listener;
 mod place;
 mod random;
 mod sender;
+mod silence;
 mod snapshot;
 
 use std::env;

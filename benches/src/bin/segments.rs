@@ -104,7 +104,9 @@ async fn serve(store: Arc<dyn Store>) -> Result<SocketAddr, BoxError> {
     let app = service::app(streaming::router(Arc::clone(&store)), &config, None);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    tokio::spawn(service::serve(listener, app, Arc::new(NoJobs), store));
+    tokio::spawn(
+        async move { service::serve(listener, app, Arc::new(NoJobs), store, &config).await },
+    );
     Ok(address)
 }
 

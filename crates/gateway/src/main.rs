@@ -29,7 +29,7 @@ async fn main() -> Result<(), BoxError> {
 
     let listener = service::bind(&http).await?;
     greet(listener.local_addr()?, http.base_path(), key.is_some());
-    service::serve(listener, app, worker, store).await
+    service::serve(listener, app, worker, store, &http).await
 }
 
 /// What a newcomer needs next, on standard output: the log is on the other one.

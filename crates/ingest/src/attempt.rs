@@ -18,7 +18,8 @@ use crate::{
 const AT_ONCE: usize = 6;
 
 /// What the song says if it is not the file's fault.
-const OUR_FAULT: &str = "it could not be ingested, for a reason that is not the file's; try again";
+pub(crate) const OUR_FAULT: &str =
+    "it could not be ingested, for a reason that is not the file's; try again";
 
 /// See [`Ingest::run`](crate::Ingest::run).
 pub(crate) async fn run(
@@ -30,6 +31,7 @@ pub(crate) async fn run(
 ) -> Result<Outcome> {
     let Some(song) = engine.ask(|store| store.get(id)).await? else { return Ok(Outcome::Ended) };
     if song.revision.as_ref().is_some_and(|revision| revision.id == attempt) {
+        let_original_go(engine, id).await;
         return Ok(Outcome::Ready(Box::new(song)));
     }
     if song.attempt.as_ref().is_none_or(|current| current.id != attempt) {
@@ -153,12 +155,17 @@ async fn commit(engine: &Engine, id: SongId, revision: Revision) -> Result<Outco
         clear(engine, id, revision.id).await?;
         return Ok(Outcome::Ended);
     };
+    let_original_go(engine, id).await;
+    Ok(Outcome::Ready(Box::new(song)))
+}
+
+/// Removes the file that a ready song was made from, where it is not to be kept.
+async fn let_original_go(engine: &Engine, id: SongId) {
     if !engine.config.keep_original
         && let Err(error) = engine.ask(|store| store.remove_group(id, ChunkGroup::Original)).await
     {
         tracing::warn!(%error, song = %id, "the original stays");
     }
-    Ok(Outcome::Ready(Box::new(song)))
 }
 
 /// Ends an attempt that failed. What cannot be done now is left to the sweep.

@@ -24,6 +24,10 @@ use crate::{
 /// The samples that ffmpeg's AAC encoder puts before the first: one frame, whatever the rate.
 const AAC_PRIMING: u32 = 1024;
 
+/// Bytes before each frame in ADTS, and how many frames a second may have: 48,000 / 1,024.
+const ADTS_HEADER: u64 = 7;
+const MOST_FRAMES_A_SECOND: u64 = 47;
+
 /// The variant of the source's own AAC.
 const CARRIED: &str = "source";
 
@@ -91,11 +95,11 @@ impl Plan {
             // Twice what it was asked for is far more than an encoder takes.
             aac(rung.name, AAC_PRIMING + self.delay(), u64::from(rung.bitrate) / 4 * seconds)
         });
-        // Headers of frames, which a container may do without.
-        let carried = self
-            .carried
-            .iter()
-            .map(|carried| aac(CARRIED, carried.media_time, source_bytes.saturating_mul(2)));
+        // Headers of frames, which a container may do without: of silence they are most of it.
+        let headers = ADTS_HEADER * (seconds * MOST_FRAMES_A_SECOND + 2);
+        let carried = self.carried.iter().map(|carried| {
+            aac(CARRIED, carried.media_time, source_bytes.saturating_mul(2) + headers)
+        });
         let lossless = self.lossless.iter().map(|lossless| Wanted {
             name: LOSSLESS,
             rate: lossless.rate,

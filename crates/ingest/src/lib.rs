@@ -131,11 +131,14 @@ impl Ingest {
         const LOUDNESS: f64 = 0.006;
         const FLAC: f64 = 0.01;
         let lossless = lossless.unwrap_or(self.engine.config.lossless) && probe.format.lossless;
-        let rungs = u32::try_from(music::ladder(&probe.format).len()).unwrap_or(u32::MAX);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let at_once = u32::try_from(cores).unwrap_or(u32::MAX).min(rungs);
-        let cost = RUNG * f64::from(rungs) + LOUDNESS + if lossless { FLAC } else { 0.0 };
-        let seconds = probe.duration.as_secs_f64() * cost / f64::from(at_once);
+        let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        let rungs = number(music::ladder(&probe.format).len());
+        let processors =
+            self.engine.config.processors.unwrap_or_else(|| {
+                number(std::thread::available_parallelism().map_or(1, usize::from))
+            });
+        let cost = RUNG * rungs + LOUDNESS + if lossless { FLAC } else { 0.0 };
+        let seconds = probe.duration.as_secs_f64() * cost / processors.min(rungs);
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
@@ -270,6 +273,24 @@ impl Ingest {
         let begun = store.begin(id, &attempt, now).await?;
         let song = store.get(id).await?.ok_or(Error::NoSuchSong(id))?;
         if begun { Ok(song) } else { Err(Error::UnderWay(id)) }
+    }
+
+    /// Starts a new attempt at a song that has failed for a reason that is not its file's, or was
+    /// interrupted. Returns the attempt; none where that is not so, or nothing is left to make it of.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn again_after_fault(&self, id: SongId) -> Result<Option<RevisionId>> {
+        let song = self.engine.store.get(id).await?;
+        let error = song.and_then(|song| song.error.filter(|_| song.attempt.is_none()));
+        if !error.is_some_and(|error| [attempt::OUR_FAULT, sweep::INTERRUPTED].contains(&&*error)) {
+            return Ok(None);
+        }
+        match self.again(id).await {
+            Ok(song) => Ok(song.attempt.map(|attempt| attempt.id)),
+            Err(Error::NoSuchSong(_) | Error::UnderWay(_) | Error::NoOriginal(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes a song, the upload that would become it, and all chunks of either. Returns whether

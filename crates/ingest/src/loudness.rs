@@ -12,6 +12,8 @@ pub(crate) struct LoudnessReader {
     integrated: Option<f64>,
     /// Of full scale.
     true_peak: Option<f64>,
+    /// How often the filter began: anew wherever the source changes its rate or channels.
+    begun: u32,
     lines: Lines,
 }
 
@@ -25,18 +27,24 @@ impl LoudnessReader {
 
     fn read(&mut self, line: &str) {
         let value = |key| line.strip_prefix(key)?.parse::<f64>().ok().filter(|it| it.is_finite());
-        if let Some(integrated) = value("lavfi.r128.I=") {
+        if line.starts_with("frame:0 ") {
+            self.begun += 1;
+        } else if let Some(integrated) = value("lavfi.r128.I=") {
             self.integrated = Some(integrated);
         } else if let Some(peak) = value("lavfi.r128.true_peak=") {
             self.true_peak = Some(peak);
         }
     }
 
-    /// The loudness of all that was heard; nothing if that was silence.
+    /// The loudness of all that was heard; nothing if that was silence, or if the filter heard it in
+    /// pieces and so knows the last one only.
     pub(crate) fn finish(self) -> Option<Loudness> {
         /// What is as quiet counts as silence (EBU R 128 s1, ITU-R BS.1770-5 annex 1, the absolute
         /// gate), and the filter says this of it.
         const SILENCE: f64 = -70.0;
+        if self.begun > 1 {
+            return None;
+        }
         let rounded = |value: f64| (value * 100.0).round() / 100.0;
         let true_peak = self.true_peak.filter(|peak| *peak > 0.0);
         Some(Loudness {
@@ -67,6 +75,13 @@ mod tests {
             let loudness = Loudness { integrated: -14.32, true_peak: Some(-6.02) };
             assert_eq!(read(text, cut), Some(loudness));
         }
+    }
+
+    #[test]
+    fn what_the_filter_heard_in_pieces_has_no_loudness() {
+        let once = "frame:0    pts:0\nlavfi.r128.I=-14.0\nframe:01   pts:1\n";
+        assert!(read(once, 9).is_some());
+        assert_eq!(read(&once.repeat(2), 9), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ const UPLOADS: usize = 1_000;
 const GROUPS: usize = 10_000;
 
 /// What a song says whose attempt stopped giving signs of life.
-const INTERRUPTED: &str = "ingesting it was interrupted; try again";
+pub(crate) const INTERRUPTED: &str = "ingesting it was interrupted; try again";
 
 /// Where the next sweep goes on, where one did not look at all there is.
 #[derive(Debug, Default)]

@@ -27,9 +27,13 @@ pub(crate) struct Workplace {
 }
 
 impl Workplace {
-    /// Makes a directory in `root`.
-    pub(crate) fn new(root: &Path) -> io::Result<Self> {
+    /// Makes a directory in `root`. Where this process is the only one that ever works there, all
+    /// others are of dead ones, and go.
+    pub(crate) fn new(root: &Path, alone: bool) -> io::Result<Self> {
         fs::create_dir_all(root)?;
+        if alone {
+            sweep(root, is_unlocked)?;
+        }
         let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(root)?;
         let lock = File::create_new(directory.path().join(LOCK))?;
         lock.lock()?;
@@ -43,29 +47,40 @@ impl Workplace {
 
     /// Removes the directories of processes that are no more. Returns how many.
     pub(crate) fn sweep(&self) -> io::Result<usize> {
-        let mut removed = 0;
-        for entry in fs::read_dir(&self.root)? {
-            let entry = entry?;
-            let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-            if ours && entry.path() != self.directory.path() && is_abandoned(&entry.path()) {
-                match fs::remove_dir_all(entry.path()) {
-                    Ok(()) => removed += 1,
-                    Err(error) => {
-                        tracing::warn!(%error, path = %entry.path().display(), "cannot be removed");
-                    }
-                }
-            }
-        }
-        Ok(removed)
+        let own = self.directory.path();
+        sweep(&self.root, |path| path != own && is_unlocked(path) && is_settled(path))
     }
 }
 
-fn is_abandoned(directory: &Path) -> bool {
-    match File::open(directory.join(LOCK)).map(|lock| lock.try_lock()) {
-        Ok(Ok(())) => is_settled(directory),
-        Ok(Err(TryLockError::WouldBlock | TryLockError::Error(_))) => false,
-        Err(error) => error.kind() == io::ErrorKind::NotFound && is_settled(directory),
+/// Removes the directories in `root` that are `abandoned`. Returns how many.
+fn sweep(root: &Path, abandoned: impl Fn(&Path) -> bool) -> io::Result<usize> {
+    let mut removed = 0;
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        if ours && abandoned(&entry.path()) {
+            match fs::remove_dir_all(entry.path()) {
+                Ok(()) => removed += 1,
+                Err(error) => {
+                    tracing::warn!(%error, path = %entry.path().display(), "cannot be removed");
+                }
+            }
+        }
     }
+    Ok(removed)
+}
+
+/// Whether nobody works there. What has no lock and is not empty is not ours, whatever its name.
+fn is_unlocked(directory: &Path) -> bool {
+    match File::open(directory.join(LOCK)).map(|lock| lock.try_lock()) {
+        Ok(Ok(())) => true,
+        Ok(Err(TryLockError::WouldBlock | TryLockError::Error(_))) => false,
+        Err(error) => error.kind() == io::ErrorKind::NotFound && is_empty(directory),
+    }
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 fn is_settled(directory: &Path) -> bool {
@@ -87,7 +102,7 @@ mod tests {
     #[test]
     fn only_what_dead_processes_left_is_removed() {
         let root = tempfile::tempdir().expect("makes a directory");
-        let (one, other) = (Workplace::new(root.path()), Workplace::new(root.path()));
+        let (one, other) = (Workplace::new(root.path(), false), Workplace::new(root.path(), false));
         let (one, other) = (one.expect("is made"), other.expect("is made"));
         let job = other.job().expect("is made");
         age(other.directory.path());
@@ -106,5 +121,19 @@ mod tests {
         assert!(job.path().exists(), "another process is at work there");
         assert!(root.path().join("somebody-elses").exists());
         assert_eq!(other.sweep().expect("sweeps"), 0);
+    }
+    #[test]
+    fn a_process_that_is_alone_begins_with_an_empty_place() {
+        let root = tempfile::tempdir().expect("makes a directory");
+        let dead = root.path().join("segue-dead");
+        fs::create_dir(&dead).expect("is made");
+        fs::write(dead.join(LOCK), "").expect("is written");
+        let other = root.path().join("segue-of-somebody-else");
+        fs::create_dir(&other).expect("is made");
+        fs::write(other.join("data"), "").expect("is written");
+        let place = Workplace::new(root.path(), true).expect("is made");
+        assert!(!dead.exists());
+        assert!(other.join("data").exists());
+        assert!(place.directory.path().exists());
     }
 }

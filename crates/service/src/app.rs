@@ -4,8 +4,9 @@ use std::{any::Any, sync::Arc, time::Instant};
 
 use axum::{
     Router,
+    body::to_bytes,
     extract::{OriginalUri, Request},
-    http::{HeaderName, HeaderValue, Method, StatusCode},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -39,12 +40,32 @@ pub fn app(routes: Router, config: &HttpConfig, key: Option<&str>) -> Router {
         }
         None => routes,
     };
+    let routes = routes.layer(middleware::map_response(explained));
     let routes = routes.layer(CatchPanicLayer::custom(panicked));
     routes
         .clone()
         .layer(cors::layer())
         .layer(middleware::from_fn_with_state(routes, cors::options))
         .layer(middleware::from_fn(log))
+}
+
+/// What the router itself refuses, and says in plain text, as a problem.
+async fn explained(response: Response) -> Response {
+    const LIMIT: usize = 4096;
+    let status = response.status();
+    let is_plain = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/plain"));
+    if !status.is_client_error() || !is_plain {
+        return response;
+    }
+    let text = to_bytes(response.into_body(), LIMIT).await.unwrap_or_default();
+    let kind = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "too-large",
+        _ => "bad-request",
+    };
+    Problem::new(status, kind, String::from_utf8_lossy(&text).into_owned()).into_response()
 }
 
 async fn not_found(OriginalUri(uri): OriginalUri) -> Problem {

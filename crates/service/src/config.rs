@@ -144,6 +144,10 @@ pub struct HttpConfig {
     /// When a request is answered with 503 because it takes too long: none by default, 25 s on
     /// Lambda, whose gateway gives up at 29. `REQUEST_TIMEOUT_SECONDS`
     pub request_timeout: Option<Duration>,
+    /// How long a client that is sending may say nothing, where no gateway is before us; 30 s by
+    /// default. One that went away without a word would hold its place for ever.
+    /// `CLIENT_TIMEOUT_SECONDS`
+    pub client_timeout: Duration,
     /// Whether Lambda calls this process, as it does where it tells `AWS_LAMBDA_RUNTIME_API`
     pub on_lambda: bool,
     /// How many bytes of audio one request may carry: any number by default, 4 MiB on Lambda, which
@@ -174,6 +178,7 @@ impl HttpConfig {
             api_key: Secret::from_lookup(lookup, "API_KEY", "API_KEY_SECRET_ARN"),
             read_access: lookup.parse("READ_ACCESS", "public or key", ReadAccess::Public)?,
             allow_anonymous_writes: lookup.switch("ALLOW_ANONYMOUS_WRITES", false)?,
+            client_timeout: lookup.seconds("CLIENT_TIMEOUT_SECONDS", Duration::from_secs(30))?,
             on_lambda,
             request_limit: limit("REQUEST_LIMIT_BYTES")?,
             response_limit: limit("RESPONSE_LIMIT_BYTES")?,

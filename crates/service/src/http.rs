@@ -12,7 +12,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use crate::{BoxError, HttpConfig, Jobs, Result, linger::linger, problem::chain};
+use crate::{BoxError, HttpConfig, Jobs, Result, background, linger::linger, problem::chain};
 
 /// How often the sweep runs.
 const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
@@ -38,19 +38,21 @@ pub async fn bind(config: &HttpConfig) -> std::result::Result<TcpListener, BoxEr
 
 /// Serves `app` over HTTP until the process is asked to end: requests under way are answered first.
 ///
-/// Adds `/_/health` (the process is up) and `/_/ready` (the store answers), and sweeps every hour.
+/// Adds `/_/health` (the process is up) and `/_/ready` (the store answers), gives up on clients that
+/// stop in the middle of a body, and sweeps every hour.
 pub async fn serve(
     listener: TcpListener,
     app: Router,
     jobs: Arc<dyn Jobs>,
     store: Arc<dyn Store>,
+    config: &HttpConfig,
 ) -> std::result::Result<(), BoxError> {
     tracing::info!(address = %listener.local_addr()?, "listening");
     let app = Router::new()
         .route("/_/health", get(StatusCode::NO_CONTENT))
         .route("/_/ready", get(ready).with_state(store))
         .fallback_service(app)
-        .layer(middleware::from_fn(linger));
+        .layer(middleware::from_fn_with_state(config.client_timeout, linger));
     let sweeper = tokio::spawn(sweep(jobs));
 
     // Small answers must not wait for the acknowledgement of the one before.
@@ -78,6 +80,7 @@ pub async fn serve(
         _ = stopped => timeout(GRACE, server).await.unwrap_or(Ok(())),
     };
     sweeper.abort();
+    background::finish(GRACE).await;
     Ok(result?)
 }
 

@@ -17,8 +17,12 @@ pub trait Jobs: Send + Sync {
     /// the second time: a platform may deliver one more than once.
     async fn perform(&self, job: Value) -> Result<(), BoxError>;
 
-    /// Tidies up after crashes. Called now and then.
-    async fn sweep(&self) -> Result<(), BoxError>;
+    /// Tidies up after crashes, as much as can be done in a few minutes. Called now and then. Returns
+    /// whether all there is was looked at.
+    async fn sweep(&self) -> Result<bool, BoxError>;
+
+    /// Hands over what was refused for want of a place, now that one is free.
+    async fn catch_up(&self) {}
 }
 
 /// Nothing besides answering requests.
@@ -31,8 +35,8 @@ impl Jobs for NoJobs {
         Err("this function has no jobs".into())
     }
 
-    async fn sweep(&self) -> Result<(), BoxError> {
-        Ok(())
+    async fn sweep(&self) -> Result<bool, BoxError> {
+        Ok(true)
     }
 }
 

@@ -1,6 +1,10 @@
 //! Lambda: HTTP events go to the app, all others to the jobs, told apart by their shape.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::{
     Router,
@@ -8,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lambda_http::request::LambdaRequest;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tower::ServiceExt;
@@ -16,9 +20,16 @@ use tower::ServiceExt;
 use crate::{
     BoxError, HttpConfig, Jobs, Problem,
     app::RequestId,
+    background,
     lambda_answer::{self, Format},
     lambda_invoke::called_as,
 };
+
+/// How long an answer waits for what else is to be done: the gateway waits longer than the function.
+const AFTERMATH: Duration = Duration::from_secs(3);
+
+/// How much of an invocation's time is left when no further part of a sweep begins.
+const SWEEP_RESERVE: Duration = Duration::from_mins(2);
 
 /// An event that is not HTTP, as far as it must be read to tell what it is.
 #[derive(Deserialize)]
@@ -64,14 +75,15 @@ async fn handle(
     limit: Option<Duration>,
 ) -> Result<Option<Box<RawValue>>, BoxError> {
     let LambdaEvent { payload, context } = event;
-    called_as(context.invoked_function_arn);
+    called_as(&context.invoked_function_arn);
     if let Ok(shape) = serde_json::from_str::<Shape<'_>>(payload.get()) {
         if let Some(job) = shape.segue_job {
             jobs.perform(serde_json::from_str(job.get())?).await?;
             return Ok(None);
         }
         if shape.detail_type == Some("Scheduled Event") {
-            jobs.sweep().await?;
+            // The next one may come to another process, which would begin anew.
+            while !jobs.sweep().await? && time_left(&context) > SWEEP_RESERVE {}
             return Ok(None);
         }
     }
@@ -81,11 +93,21 @@ async fn handle(
         LambdaRequest::ApiGatewayV1(_) => Format::Rest,
         _ => Format::Http,
     };
-    let answered = answer(app, request.into(), RequestId(context.request_id), limit).await;
+    let Ok(request) = catch_unwind(AssertUnwindSafe(|| request.into())) else {
+        let problem = Problem::bad_request("the request cannot be read");
+        return lambda_answer::answer(format, problem.into_response()).await.map(Some);
+    };
+    let answered = answer(app, request, RequestId(context.request_id), limit).await;
+    // The process may be frozen as soon as it has answered.
+    background::finish(AFTERMATH).await;
     lambda_answer::answer(format, answered).await.map(Some)
 }
 
-/// Makes the path what the client asked for, in the form that a URI has.
+fn time_left(context: &Context) -> Duration {
+    context.deadline().duration_since(SystemTime::now()).unwrap_or_default()
+}
+
+/// Makes the path what the client asked for, in the form that a URI has, and the query as well.
 ///
 /// - REST APIs leave the stage out of the path and `lambda_http` puts it in, although the path of a
 ///   custom domain has none. Without a stage it leaves the path alone; HTTP APIs have it there.
@@ -94,28 +116,32 @@ fn straighten(request: &mut LambdaRequest) {
     let (path, stage) = match request {
         LambdaRequest::ApiGatewayV1(event) => (&mut event.path, &mut event.request_context.stage),
         LambdaRequest::ApiGatewayV2(event) => {
+            if let Some(query) = &mut event.raw_query_string {
+                *query = encoded(query, b"?");
+            }
             (&mut event.raw_path, &mut event.request_context.stage)
         }
         _ => return,
     };
     *stage = None;
     if let Some(path) = path {
-        *path = encoded(path);
+        *path = encoded(path, b"");
     }
 }
 
-/// `path` with every byte encoded that stands for itself in no path (RFC 3986 §3.3). What is
-/// encoded already stays as it is.
-fn encoded(path: &str) -> String {
-    let mut uri = String::with_capacity(path.len());
-    for (index, byte) in path.bytes().enumerate() {
+/// `part` of a URI with every byte encoded that stands for itself in no path (RFC 3986 §3.3), save
+/// those of `more`. What is encoded already stays as it is.
+fn encoded(part: &str, more: &[u8]) -> String {
+    let mut uri = String::with_capacity(part.len());
+    for (index, byte) in part.bytes().enumerate() {
         let is_encoded = || {
-            path.as_bytes()
+            part.as_bytes()
                 .get(index + 1..index + 3)
                 .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
         };
         if byte.is_ascii_alphanumeric()
             || b"-._~!$&'()*+,;=:@/".contains(&byte)
+            || more.contains(&byte)
             || (byte == b'%' && is_encoded())
         {
             uri.push(char::from(byte));
@@ -164,7 +190,8 @@ mod tests {
             ("/100%zz", "/100%25zz"),
             ("/ü", "/%C3%BC"),
         ] {
-            assert_eq!(encoded(path), expected);
+            assert_eq!(encoded(path, b""), expected);
         }
+        assert_eq!(encoded("q=a b&c=<?>", b"?"), "q=a%20b&c=%3C?%3E");
     }
 }

@@ -16,8 +16,8 @@ use crate::{Dispatch, DispatchError, local_queue::LocalQueue};
 static CALLED_AS: Mutex<String> = Mutex::new(String::new());
 
 /// Notes by which ARN an event came.
-pub(crate) fn called_as(arn: String) {
-    *CALLED_AS.lock().unwrap_or_else(PoisonError::into_inner) = arn;
+pub(crate) fn called_as(arn: &str) {
+    arn.clone_into(&mut CALLED_AS.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 /// Hands jobs to the function that is being invoked, as it is being invoked: by the same alias, so

@@ -6,6 +6,7 @@
 
 mod app;
 mod auth;
+pub mod background;
 pub mod conditional;
 mod config;
 mod cors;

@@ -32,6 +32,7 @@ impl Dispatch for LocalQueue {
                 tracing::error!(error = chain(error.as_ref()), "job failed");
             }
             drop(place);
+            jobs.catch_up().await;
         });
         Ok(())
     }

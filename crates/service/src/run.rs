@@ -32,6 +32,6 @@ pub async fn run(
     if config.on_lambda {
         lambda::run(app, jobs, config).await
     } else {
-        http::serve(http::bind(config).await?, app, jobs, store).await
+        http::serve(http::bind(config).await?, app, jobs, store, config).await
     }
 }

@@ -40,7 +40,12 @@ impl fmt::Debug for Secret {
 }
 
 async fn fetch(arn: &str) -> Result<String, BoxError> {
-    let config = aws_config::defaults(aws_config::BehaviorVersion::latest()).load().await;
+    let mut loader = aws_config::defaults(aws_config::BehaviorVersion::latest());
+    // arn:partition:secretsmanager:region:… may be another region than the function's.
+    if let Some(region) = arn.split(':').nth(3).filter(|region| !region.is_empty()) {
+        loader = loader.region(aws_config::Region::new(region.to_owned()));
+    }
+    let config = loader.load().await;
     let client = aws_sdk_secretsmanager::Client::new(&config);
     let answer = client.get_secret_value().secret_id(arn).send().await.map_err(|error| {
         // Its own form for the log holds the whole response, and so perhaps the secret.

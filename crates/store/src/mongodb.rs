@@ -44,6 +44,10 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// clusters allow few, and every concurrent instance of a function has a pool of its own.
 const POOL: u32 = 8;
 
+/// How long a connection may be idle before another takes its place, unless the URL says otherwise
+/// (`maxIdleTimeMS`).
+const IDLE_LIMIT: Duration = Duration::from_mins(1);
+
 /// The database unless the URL names one.
 const DATABASE: &str = "segue";
 
@@ -98,6 +102,8 @@ async fn connect(address: ConnectionString) -> mongodb::error::Result<Collection
     let mut options = ClientOptions::parse(address).await?;
     options.app_name.get_or_insert_with(|| "segue".to_owned());
     options.max_pool_size.get_or_insert(POOL);
+    // What was idle while the process was frozen may be dead, and nobody would have heard.
+    options.max_idle_time.get_or_insert(IDLE_LIMIT);
     options.connect_timeout.get_or_insert(CONNECT_LIMIT);
     options.server_selection_timeout.get_or_insert(SELECTION_LIMIT);
     // Streaming would hold a second connection per server open, to hear of changes sooner than a

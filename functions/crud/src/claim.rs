@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use ingest::Spool;
 use jiff::SignedDuration;
 use music::SongId;
-use service::{Problem, Result};
+use service::{Problem, Result, background};
 use sha2::{Digest, Sha256};
 use store::{Claim, Claimed, Store};
 use tokio::task::JoinHandle;
@@ -126,7 +126,7 @@ impl Drop for Held {
         self.signs.abort();
         let Some(claim) = self.claim.take() else { return };
         let store = Arc::clone(&self.store);
-        tokio::spawn(async move {
+        background::spawn(async move {
             if let Err(error) = store.release(&claim).await {
                 tracing::warn!(%error, "a key is left to its lease");
             }

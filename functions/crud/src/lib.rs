@@ -25,6 +25,9 @@ use uploads::Uploads;
 pub use config::Config;
 pub use worker::Worker;
 
+/// How many songs may be in memory at a time, as JSON and decoded: up to 200 MB each.
+const JSON_AT_ONCE: usize = 4;
+
 /// What the routes work with.
 #[derive(Clone)]
 pub struct Crud {
@@ -37,6 +40,8 @@ pub struct Crud {
     encoding: Arc<Semaphore>,
     /// How many requests may hold a received song at a time.
     receiving: Arc<Semaphore>,
+    /// How many of them may hold it in memory, as JSON.
+    parsing: Arc<Semaphore>,
     config: Arc<Config>,
 }
 
@@ -48,13 +53,20 @@ impl Crud {
     ) -> Result<(Self, Arc<Worker>), ingest::Error> {
         let ingest = Ingest::new(Arc::clone(&store), config.ingest.clone())?;
         let encoding = Arc::new(Semaphore::new(config.ingest_concurrency));
-        let uploads = Uploads::new(Arc::clone(&store), ingest.clone());
-        let worker = Arc::new(Worker::new(ingest.clone(), uploads.clone(), Arc::clone(&encoding)));
+        let uploads = Uploads::new(Arc::clone(&store), ingest.clone(), config.upload_expiry);
+        let worker = Arc::new(Worker::new(
+            Arc::clone(&store),
+            ingest.clone(),
+            uploads.clone(),
+            Arc::clone(&encoding),
+        ));
         let dispatch = service::dispatch(worker.clone(), config.queue_length, &config.http);
         worker.hand_over_to(Arc::clone(&dispatch));
         let receiving = Arc::new(Semaphore::new(config.ingest_concurrency + config.queue_length));
+        let parsing = Arc::new(Semaphore::new(JSON_AT_ONCE));
         let config = Arc::new(config);
-        Ok((Self { store, ingest, uploads, dispatch, encoding, receiving, config }, worker))
+        let crud = Self { store, ingest, uploads, dispatch, encoding, receiving, parsing, config };
+        Ok((crud, worker))
     }
 }
 

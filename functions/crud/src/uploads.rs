@@ -4,9 +4,16 @@
 //! that come for one offset exactly one is kept, whole. The offset in the upload's record follows.
 //! Where a crash kept it from doing so, whoever looks at the upload next makes up for it.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use ingest::Ingest;
+use jiff::SignedDuration;
 use music::{Song, SongId, Timestamp};
 use service::{Dispatch, Problem, Result};
 use store::{ChunkKey, Store, Upload};
@@ -24,11 +31,28 @@ const PAGE: usize = 100;
 pub(crate) struct Uploads {
     store: Arc<dyn Store>,
     ingest: Ingest,
+    /// How long an upload waits for its next part.
+    patience: Duration,
+    /// Whether one that is complete had to wait since this was last asked.
+    waiting: Arc<AtomicBool>,
 }
 
 impl Uploads {
-    pub(crate) fn new(store: Arc<dyn Store>, ingest: Ingest) -> Self {
-        Self { store, ingest }
+    pub(crate) fn new(store: Arc<dyn Store>, ingest: Ingest, patience: Duration) -> Self {
+        Self { store, ingest, patience, waiting: Arc::default() }
+    }
+
+    /// When an upload is given up of which a part came in just now.
+    pub(crate) fn expiry(&self) -> Timestamp {
+        let wait = SignedDuration::try_from(self.patience);
+        let end = music::now().checked_add(wait.unwrap_or(SignedDuration::MAX));
+        // The last moment there is stands for those that never expire.
+        end.unwrap_or(Timestamp::MAX - SignedDuration::from_secs(1))
+    }
+
+    /// Whether a complete upload had to wait since this was last asked.
+    pub(crate) fn take_waiting(&self) -> bool {
+        self.waiting.swap(false, Ordering::Relaxed)
     }
 
     /// An upload, with the offset that its parts give it.
@@ -39,13 +63,14 @@ impl Uploads {
             && !part.is_empty()
         {
             let to = upload.offset + part.len() as u64;
+            let expires_at = upload.expires_at.max(self.expiry());
             // Not moved: somebody else moved it, or the upload is gone.
-            if !self.store.advance_upload(id, upload.offset, to, upload.expires_at).await? {
+            if !self.store.advance_upload(id, upload.offset, to, expires_at).await? {
                 let Some(present) = self.store.get_upload(id).await? else { return Ok(None) };
                 upload = present;
                 continue;
             }
-            upload.offset = to;
+            upload = Upload { offset: to, expires_at, ..upload };
         }
         Ok(Some(upload))
     }
@@ -73,7 +98,10 @@ impl Uploads {
             return Err(Problem::not_found("the upload was given up"));
         };
         // Where its attempt does not stand any more there is nothing left to hand over.
-        hand_over(self.store.as_ref(), dispatch, &song, job).await?;
+        if let Err(problem) = hand_over(self.store.as_ref(), dispatch, &song, job).await {
+            self.waiting.store(true, Ordering::Relaxed);
+            return Err(problem);
+        }
         Ok(self.forget(upload).await?)
     }
 

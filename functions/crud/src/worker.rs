@@ -1,16 +1,19 @@
 //! The jobs: making songs playable, and tidying up.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use ingest::Ingest;
+use ingest::{Ingest, Outcome};
 use jiff::SignedDuration;
 use music::{Attempt, RevisionId, Song, SongId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::{BoxError, Dispatch, DispatchError, Jobs, Problem};
 use store::{Store, Upload};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::uploads::Uploads;
 
@@ -38,6 +41,9 @@ impl Job {
 /// How long a job may wait before somebody begins it.
 const QUEUE_LEASE: SignedDuration = SignedDuration::from_hours(1);
 
+/// How often a job that waits gives a sign of life.
+const SIGN: Duration = Duration::from_mins(10);
+
 /// Hands the attempt that `song` has under way to whoever performs jobs, with a lease long enough to
 /// wait for its turn. Returns whether the attempt still stands.
 pub(crate) async fn hand_over(
@@ -64,6 +70,7 @@ pub(crate) async fn hand_over(
 
 /// Performs the jobs of `crud`.
 pub struct Worker {
+    store: Arc<dyn Store>,
     ingest: Ingest,
     uploads: Uploads,
     encoding: Arc<Semaphore>,
@@ -107,8 +114,32 @@ impl Worker {
         Ok(self.uploads.forget(upload).await?)
     }
 
-    pub(crate) fn new(ingest: Ingest, uploads: Uploads, encoding: Arc<Semaphore>) -> Self {
-        Self { ingest, uploads, encoding, dispatch: OnceLock::new() }
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        ingest: Ingest,
+        uploads: Uploads,
+        encoding: Arc<Semaphore>,
+    ) -> Self {
+        Self { store, ingest, uploads, encoding, dispatch: OnceLock::new() }
+    }
+
+    /// Waits until a song may be encoded, and keeps its attempt's lease from running out meanwhile.
+    async fn turn(
+        &self,
+        song: SongId,
+        attempt: RevisionId,
+    ) -> Result<SemaphorePermit<'_>, BoxError> {
+        let mut turn = std::pin::pin!(self.encoding.acquire());
+        loop {
+            if let Ok(permit) = tokio::time::timeout(SIGN, &mut turn).await {
+                return Ok(permit?);
+            }
+            let lease_until = music::now() + QUEUE_LEASE;
+            let attempt = Attempt { id: attempt, lease_until, progress: 0.0 };
+            if let Err(error) = self.store.renew(song, &attempt).await {
+                tracing::warn!(%error, %song, "no sign of life could be given for a waiting job");
+            }
+        }
     }
 
     /// Says who performs the jobs that a sweep finds.
@@ -136,8 +167,16 @@ impl Jobs for Worker {
     /// does the same again under the same keys.
     async fn perform(&self, job: Value) -> Result<(), BoxError> {
         let Job { song, attempt, lossless } = serde_json::from_value(job)?;
-        let _permit = self.encoding.acquire().await?;
-        match self.ingest.run(song, attempt, None, lossless).await {
+        let _permit = self.turn(song, attempt).await?;
+        let outcome = match self.ingest.run(song, attempt, None, lossless).await {
+            // Delivered again: what failed for a reason of ours is worth another attempt.
+            Ok(Outcome::Ended) => match self.ingest.again_after_fault(song).await? {
+                Some(attempt) => self.ingest.run(song, attempt, None, lossless).await,
+                None => Ok(Outcome::Ended),
+            },
+            outcome => outcome,
+        };
+        match outcome {
             Ok(_) => Ok(()),
             // Told to whoever sent the file, by the song's own `error`.
             Err(ingest::Error::Rejected(rejection)) => {
@@ -148,13 +187,21 @@ impl Jobs for Worker {
         }
     }
 
-    async fn sweep(&self) -> Result<(), BoxError> {
+    async fn sweep(&self) -> Result<bool, BoxError> {
         // Before the attempts of their songs are ended for waiting too long.
         if let Err(error) = self.finish_uploads().await {
             tracing::warn!(%error, "complete uploads wait for the next sweep");
         }
         let swept = self.ingest.sweep(music::now()).await?;
         tracing::info!(?swept, "swept");
-        Ok(())
+        Ok(swept.complete)
+    }
+
+    async fn catch_up(&self) {
+        if self.uploads.take_waiting()
+            && let Err(error) = self.finish_uploads().await
+        {
+            tracing::warn!(%error, "complete uploads wait for the next sweep");
+        }
     }
 }

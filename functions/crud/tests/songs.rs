@@ -233,12 +233,29 @@ async fn a_description_changes_by_merge_patch_and_only_from_the_state_it_was_mea
         (StatusCode::PRECONDITION_FAILED, "precondition-failed")
     );
 
+    let removal = stage.call(Method::DELETE, &path).header("if-match", before.header("etag"));
+    assert_eq!(removal.empty().await.status, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(stage.get(&path).empty().await.status, StatusCode::OK, "it is still there");
+
     for body in
         ["", "[]", "{\"id\": \"x\"}", "{\"name\": null}", "{\"name\": \" \"}", "{\"track\": -1}"]
     {
         let answer = stage.call(Method::PATCH, &path).send(body).await;
         assert_eq!(answer.problem(), "bad-request", "{body}");
     }
+}
+
+#[tokio::test]
+async fn what_the_router_itself_refuses_is_a_problem_too() {
+    let stage = Stage::new().await;
+    for path in ["/songs/%FF", "/songs/%FF/original"] {
+        let answer = stage.get(path).empty().await;
+        assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, "bad-request"));
+    }
+    let song = stage.add("name=n&author=a").await;
+    let path = format!("/songs/{}", song["id"].as_str().expect("has an id"));
+    let answer = stage.call(Method::PATCH, &path).send(vec![b' '; 3 << 20]).await;
+    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (413, "too-large"));
 }
 
 #[tokio::test]
@@ -249,6 +266,7 @@ async fn a_song_that_the_client_has_is_not_sent_again() {
     let etag = stage.get(&path).empty().await.header("etag").to_owned();
     let again = stage.get(&path).header("if-none-match", &etag).empty().await;
     assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
+    assert_eq!(again.header("cache-control"), "no-cache");
 }
 
 #[tokio::test]

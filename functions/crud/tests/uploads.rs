@@ -476,3 +476,19 @@ async fn an_upload_removed_while_its_last_part_comes_in_stays_removed() {
         stage.assert_empty().await;
     }
 }
+
+#[tokio::test]
+async fn uploads_that_find_the_queue_full_follow_once_there_is_room() {
+    let stage = Stage::with(&[("INGEST_QUEUE", "1")]).await;
+    let file = wav(2.0);
+    let mut uploads = Vec::new();
+    for _ in 0..4 {
+        let upload = begin(&stage, file.len(), &[]).await;
+        assert_eq!(patch(&stage, &upload, 0, file.clone()).await.status, 204);
+        uploads.push(upload);
+    }
+    // Nobody sweeps, and nobody asks for the uploads any more.
+    for upload in uploads {
+        assert_eq!(song(&stage, &upload).await["status"], "ready");
+    }
+}

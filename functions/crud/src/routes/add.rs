@@ -13,10 +13,10 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use ingest::{Error, Outcome, Probe, Rejection, Spool};
+use ingest::{Error, Ingest, Outcome, Probe, Rejection, Spool};
 use music::{Patch, Song, SongId, Status};
 use serde::Deserialize;
-use service::{Problem, Result};
+use service::{Problem, Result, background};
 
 use super::{no_such_song, parse_id};
 use crate::{
@@ -42,8 +42,7 @@ pub(crate) async fn add(
     let started = Instant::now();
     let busy = |_| Problem::unavailable("too many songs are being received");
     let _place = Arc::clone(&crud.receiving).try_acquire_owned().map_err(busy)?;
-    let (spool, given) =
-        body::receive(&crud.ingest, crud.config.request_limit(), &headers, query, body).await?;
+    let (spool, given) = body::receive(&crud, &headers, query, body).await?;
     let held = match claim::take(&crud, &headers, &spool, &given).await? {
         claim::Taken::Unasked => None,
         claim::Taken::Ours(held) => Some(held),
@@ -57,29 +56,46 @@ pub(crate) async fn add(
         limit.is_some() && crud.ingest.estimate(&probe, given.lossless) > SYNCHRONOUS_ESTIMATE;
     let asynchronous = too_long || prefers_async(&headers);
     let id = held.as_ref().map_or_else(SongId::new, Held::song);
+    let mut unfinished = Unfinished { crud: &crud, song: Some(id) };
     let song = crud
         .ingest
         .add_as(id, &spool, &probe, description, given.filename.as_deref())
         .await
         .map_err(problem)?;
     let lossless = given.lossless;
-    let mut unfinished = Unfinished { crud: &crud, song: Some(song.id) };
-
     let left = limit.map(|limit| limit.saturating_sub(started.elapsed()));
     let ready =
         if asynchronous { None } else { encode(&crud, &song, spool, lossless, left).await? };
     if ready.is_none() {
         crud.hand_over(&song, lossless).await?;
     }
-    if let Some(held) = held
-        && !held.settle().await?
-    {
-        return Err(removed());
-    }
     unfinished.song = None;
+    if let Some(held) = held {
+        settle(&crud, held).await?;
+    }
     match ready {
         Some(song) => crud.answer_located(StatusCode::CREATED, &song),
         None => crud.answer_located(StatusCode::ACCEPTED, &song),
+    }
+}
+
+/// Keeps the answer under the request's key, or lets the song go: one of the two, also for who does
+/// not wait for it.
+async fn settle(crud: &Crud, held: Held) -> Result<()> {
+    let (ingest, id) = (crud.ingest.clone(), held.song());
+    let settling = background::spawn(async move {
+        let settled = held.settle().await;
+        if !matches!(settled, Ok(true)) {
+            discard(&ingest, id).await;
+        }
+        if settled? { Ok(()) } else { Err(removed()) }
+    });
+    settling.await.unwrap_or_else(|error| Err(Problem::internal(error)))
+}
+
+async fn discard(ingest: &Ingest, id: SongId) {
+    if let Err(error) = ingest.discard(id).await {
+        tracing::warn!(%id, error = %error, "an abandoned song is left to the sweep");
     }
 }
 
@@ -179,11 +195,7 @@ impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         let Some(id) = self.song else { return };
         let ingest = self.crud.ingest.clone();
-        tokio::spawn(async move {
-            if let Err(error) = ingest.discard(id).await {
-                tracing::warn!(%id, error = %error, "an abandoned song is left to the sweep");
-            }
-        });
+        background::spawn(async move { discard(&ingest, id).await });
     }
 }
 

@@ -39,13 +39,16 @@ fn etag(song: &Song) -> Result<ETag> {
     format!("\"{}\"", song.version).parse().map_err(|_| Problem::bad_request("not an entity tag"))
 }
 
+/// A song changes while it is made: who has it asks whether it still is as it was.
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+
 impl Crud {
     /// A song as the body of an answer, with its entity tag.
     fn answer(&self, status: StatusCode, song: &Song) -> Result<Response> {
         let json = Json(SongJson::new(song, self.config.http.base_path()));
         let mut response = (status, json).into_response();
         response.headers_mut().typed_insert(etag(song)?);
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        response.headers_mut().insert(header::CACHE_CONTROL, NO_CACHE);
         Ok(response)
     }
 

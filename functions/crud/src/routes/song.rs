@@ -4,7 +4,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use headers::HeaderMapExt;
@@ -12,7 +12,7 @@ use music::Patch;
 use serde_json::{Map, Value, json};
 use service::{Problem, Result, conditional};
 
-use super::{etag, no_such_song, parse_id, problem};
+use super::{NO_CACHE, etag, no_such_song, parse_id, problem};
 use crate::Crud;
 
 /// How often a description is tried again when the record changed meanwhile, as it does with the
@@ -30,6 +30,7 @@ pub(crate) async fn show(
     if conditional::is_not_modified(&request, &tag) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
         response.headers_mut().typed_insert(tag);
+        response.headers_mut().insert(header::CACHE_CONTROL, NO_CACHE);
         return Ok(response);
     }
     crud.answer(StatusCode::OK, &song)
@@ -65,12 +66,17 @@ fn parse(body: &[u8]) -> serde_json::Result<Patch> {
     serde_json::from_value(Value::Object(fields))
 }
 
-/// `DELETE /songs/{id}`: unplayable at once; its chunks follow.
+/// `DELETE /songs/{id}`: unplayable at once; its chunks follow. `If-Match` is honoured.
 pub(crate) async fn remove(
     State(crud): State<Crud>,
     Path(id): Path<String>,
+    request: HeaderMap,
 ) -> Result<Json<Value>> {
     let id = parse_id(&id)?;
+    if request.contains_key(header::IF_MATCH) {
+        let song = crud.store.get(id).await?.ok_or_else(no_such_song)?;
+        conditional::check_match(&request, &etag(&song)?)?;
+    }
     if !crud.ingest.discard(id).await.map_err(problem)? {
         return Err(no_such_song());
     }

@@ -63,7 +63,7 @@ impl Stage {
 
     /// Tidies up, as happens now and then.
     pub(crate) async fn sweep(&self) -> Result<(), BoxError> {
-        self.worker.sweep().await
+        self.worker.sweep().await.map(|_| ())
     }
 
     /// Whether no song is in the function's hands.

@@ -9,12 +9,15 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use futures_util::{Stream, StreamExt, stream};
-use ingest::{Ingest, Spool};
+use ingest::Spool;
 use serde_json::{Map, Value};
 use service::{BoxError, Problem, Result};
 
 use super::problem;
-use crate::given::{Given, from_fields};
+use crate::{
+    Crud,
+    given::{Given, from_fields},
+};
 
 /// JSON has to be in memory as a whole, twice: larger songs come as the file itself.
 const JSON_LIMIT: usize = 64 * 1024 * 1024;
@@ -25,14 +28,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Receives a song of either form, of at most `limit` bytes of audio.
+/// Receives a song of either form.
 pub(super) async fn receive(
-    ingest: &Ingest,
-    limit: u64,
+    crud: &Crud,
     headers: &HeaderMap,
     query: Vec<(String, String)>,
     body: Body,
 ) -> Result<(Spool, Given)> {
+    let (ingest, limit) = (&crud.ingest, crud.config.request_limit());
     let announced = body.size_hint().lower();
     let mut bytes = body.into_data_stream();
     let first = loop {
@@ -49,8 +52,11 @@ pub(super) async fn receive(
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     let bytes = stream::iter([Ok(first)]).chain(bytes);
     if is_json || says_json {
+        let closed = |_| Problem::unavailable("this process is stopping");
+        let _place = crud.parsing.acquire().await.map_err(closed)?;
         let json = collect(bytes).await?;
-        let (audio, given) = from_json(&json)?;
+        let parsing = tokio::task::spawn_blocking(move || from_json(&json));
+        let (audio, given) = parsing.await.map_err(Problem::internal)??;
         if audio.len() as u64 > limit {
             return Err(Problem::too_large(limit));
         }

@@ -13,7 +13,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use jiff::{SignedDuration, fmt::rfc2822::DateTimePrinter};
+use jiff::fmt::rfc2822::DateTimePrinter;
 use music::{SongId, Timestamp};
 use service::{Problem, Result};
 use store::Upload;
@@ -85,7 +85,7 @@ pub(crate) async fn create(
         length,
         offset: 0,
         metadata: metadata.to_owned(),
-        expires_at: crud.upload_expiry(),
+        expires_at: crud.uploads.expiry(),
     };
     let has_part = !body.is_end_stream();
     // Ahead of the record, so that what is refused leaves nothing.
@@ -217,14 +217,6 @@ impl Crud {
             }
             finished => finished,
         }
-    }
-
-    /// When an upload is given up of which a part came in just now.
-    fn upload_expiry(&self) -> Timestamp {
-        let wait = SignedDuration::try_from(self.config.upload_expiry);
-        let end = music::now().checked_add(wait.unwrap_or(SignedDuration::MAX));
-        // The last moment there is stands for those that never expire.
-        end.unwrap_or(Timestamp::MAX - SignedDuration::from_secs(1))
     }
 
     fn upload_answer(status: StatusCode, upload: &Upload) -> Response {

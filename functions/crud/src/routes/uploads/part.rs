@@ -107,7 +107,7 @@ async fn keep(crud: &Crud, upload: Upload, bytes: Bytes) -> Result<Upload> {
             Err(wrong_offset(&upload))
         };
     }
-    let expires_at = crud.upload_expiry();
+    let expires_at = crud.uploads.expiry();
     if crud.store.advance_upload(id, from, to, expires_at).await? {
         return Ok(Upload { offset: to, expires_at, ..upload });
     }
