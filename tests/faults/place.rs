@@ -1,10 +1,10 @@
 //! A gateway's database and working directory, which outlive the gateway.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use black_box::server::Server;
@@ -62,11 +62,6 @@ impl Place {
     /// What the sweep does a few hours after everything else stopped.
     pub(crate) async fn sweep(&self) -> Swept {
         let work_dir = self.work_dir.path().to_owned();
-        // Directories count as left behind once they are a minute old.
-        for directory in self.directories() {
-            let past = SystemTime::now() - Duration::from_hours(3);
-            File::open(directory).and_then(|it| it.set_modified(past)).expect("sets the time");
-        }
         let config = IngestConfig { work_dir, ..IngestConfig::default() };
         let ingest = Ingest::new(Arc::clone(&self.store), config).expect("is made");
         let mut all = Swept::default();

@@ -9,8 +9,6 @@ pub struct IngestConfig {
     pub ffmpeg: PathBuf,
     /// Where files are put while they are worked on. Made if it is missing.
     pub work_dir: PathBuf,
-    /// Whether no other process ever works in that directory.
-    pub works_alone: bool,
     /// How many processors there are to encode on, in parts of one; those of the machine if nobody
     /// says.
     pub processors: Option<f64>,
@@ -44,7 +42,6 @@ impl Default for IngestConfig {
         Self {
             ffmpeg: PathBuf::from("ffmpeg"),
             work_dir: std::env::temp_dir(),
-            works_alone: false,
             processors: None,
             keep_original: true,
             lossless: false,

@@ -29,7 +29,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(store: Arc<dyn Store>, config: IngestConfig) -> Result<Self> {
-        let workplace = Workplace::new(&config.work_dir, config.works_alone)
+        let workplace = Workplace::new(&config.work_dir)
             .map_err(|error| Error::Io("work in the working directory", error))?;
         let limits = Limits { time: config.max_ffmpeg_time, memory: config.max_ffmpeg_memory };
         let ffmpeg = Ffmpeg::new(&config.ffmpeg, limits);

@@ -4,7 +4,6 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
 };
 
 use tempfile::TempDir;
@@ -14,9 +13,9 @@ const PREFIX: &str = "segue-";
 /// Locked for as long as the process lives: unlike its id, nobody else can come to have it.
 const LOCK: &str = "lock";
 
-/// How old a directory without a lock is before it is taken for left behind: it may just be being
-/// made.
-const SETTLED: Duration = Duration::from_mins(1);
+/// How often making a directory is tried: another process may take it for left behind before it is
+/// locked.
+const TRIES: usize = 10;
 
 /// A directory of this process's own. Goes when this does.
 #[derive(Debug)]
@@ -27,17 +26,25 @@ pub(crate) struct Workplace {
 }
 
 impl Workplace {
-    /// Makes a directory in `root`. Where this process is the only one that ever works there, all
-    /// others are of dead ones, and go.
-    pub(crate) fn new(root: &Path, alone: bool) -> io::Result<Self> {
+    /// Makes a directory in `root`, and removes those of processes that are no more.
+    pub(crate) fn new(root: &Path) -> io::Result<Self> {
         fs::create_dir_all(root)?;
-        if alone {
-            sweep(root, is_unlocked)?;
+        sweep(root)?;
+        for _ in 0..TRIES {
+            let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(root)?;
+            let path = directory.path().join(LOCK);
+            let lock = match File::create_new(&path) {
+                Ok(lock) => lock,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            lock.lock()?;
+            // Whoever removes it holds the lock meanwhile: what is there now stays.
+            if path.exists() {
+                return Ok(Self { root: root.to_owned(), directory, _lock: lock });
+            }
         }
-        let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(root)?;
-        let lock = File::create_new(directory.path().join(LOCK))?;
-        lock.lock()?;
-        Ok(Self { root: root.to_owned(), directory, _lock: lock })
+        Err(io::Error::other("other processes keep removing it"))
     }
 
     /// A new directory for one job.
@@ -47,93 +54,90 @@ impl Workplace {
 
     /// Removes the directories of processes that are no more. Returns how many.
     pub(crate) fn sweep(&self) -> io::Result<usize> {
-        let own = self.directory.path();
-        sweep(&self.root, |path| path != own && is_unlocked(path) && is_settled(path))
+        sweep(&self.root)
     }
 }
 
-/// Removes the directories in `root` that are `abandoned`. Returns how many.
-fn sweep(root: &Path, abandoned: impl Fn(&Path) -> bool) -> io::Result<usize> {
+fn sweep(root: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(root)? {
         let entry = entry?;
-        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        if ours && abandoned(&entry.path()) {
-            match fs::remove_dir_all(entry.path()) {
-                Ok(()) => removed += 1,
-                Err(error) => {
-                    tracing::warn!(%error, path = %entry.path().display(), "cannot be removed");
-                }
+        if !entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)) {
+            continue;
+        }
+        match remove_if_abandoned(&entry.path()) {
+            Ok(done) => removed += usize::from(done),
+            Err(error) => {
+                tracing::warn!(%error, path = %entry.path().display(), "cannot be removed");
             }
         }
     }
     Ok(removed)
 }
 
-/// Whether nobody works there. What has no lock and is not empty is not ours, whatever its name.
-fn is_unlocked(directory: &Path) -> bool {
-    match File::open(directory.join(LOCK)).map(|lock| lock.try_lock()) {
-        Ok(Ok(())) => true,
-        Ok(Err(TryLockError::WouldBlock | TryLockError::Error(_))) => false,
-        Err(error) => error.kind() == io::ErrorKind::NotFound && is_empty(directory),
+/// Removes a directory whose lock nobody holds. What has no lock and is not empty is not ours,
+/// whatever its name.
+fn remove_if_abandoned(directory: &Path) -> io::Result<bool> {
+    let lock = match File::open(directory.join(LOCK)) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(fs::remove_dir(directory).is_ok());
+        }
+        Err(error) => return Err(error),
+    };
+    match lock.try_lock() {
+        Ok(()) => fs::remove_dir_all(directory).map(|()| true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
     }
-}
-
-fn is_empty(directory: &Path) -> bool {
-    fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
-}
-
-fn is_settled(directory: &Path) -> bool {
-    let modified = fs::metadata(directory).and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|modified| {
-        SystemTime::now().duration_since(modified).is_ok_and(|age| age >= SETTLED)
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn age(directory: &Path) {
-        let long_ago = SystemTime::now() - 2 * SETTLED;
-        File::open(directory).and_then(|it| it.set_modified(long_ago)).expect("sets the time");
-    }
-
     #[test]
     fn only_what_dead_processes_left_is_removed() {
         let root = tempfile::tempdir().expect("makes a directory");
-        let (one, other) = (Workplace::new(root.path(), false), Workplace::new(root.path(), false));
-        let (one, other) = (one.expect("is made"), other.expect("is made"));
-        let job = other.job().expect("is made");
-        age(other.directory.path());
-
         // What a killed process leaves: a directory whose lock nobody holds.
-        let dead = root.path().join("segue-dead");
-        fs::create_dir(&dead).expect("is made");
-        fs::write(dead.join(LOCK), "").expect("is written");
-        fs::create_dir(dead.join("job-1")).expect("is made");
-        assert_eq!(one.sweep().expect("sweeps"), 0, "it may just be being made");
-        age(&dead);
-        fs::write(root.path().join("somebody-elses"), "").expect("is written");
+        let dead = |name: &str| {
+            let dead = root.path().join(name);
+            fs::create_dir(&dead).expect("is made");
+            fs::write(dead.join(LOCK), "").expect("is written");
+            fs::create_dir(dead.join("job-1")).expect("is made");
+            dead
+        };
+        let before = dead("segue-before");
+        let one = Workplace::new(root.path()).expect("is made");
+        assert!(!before.exists(), "who begins tidies up");
+        let other = Workplace::new(root.path()).expect("is made");
+        let job = other.job().expect("is made");
 
-        assert_eq!(one.sweep().expect("sweeps"), 1);
+        let dead = dead("segue-dead");
+        fs::create_dir(root.path().join("segue-without-a-lock")).expect("is made");
+        fs::write(root.path().join("somebody-elses"), "").expect("is written");
+        let foreign = root.path().join("segue-of-somebody-else");
+        fs::create_dir(&foreign).expect("is made");
+        fs::write(foreign.join("data"), "").expect("is written");
+
+        assert_eq!(one.sweep().expect("sweeps"), 2);
         assert!(!dead.exists());
         assert!(job.path().exists(), "another process is at work there");
-        assert!(root.path().join("somebody-elses").exists());
+        assert!(foreign.join("data").exists() && root.path().join("somebody-elses").exists());
         assert_eq!(other.sweep().expect("sweeps"), 0);
     }
+
     #[test]
-    fn a_process_that_is_alone_begins_with_an_empty_place() {
+    fn processes_that_begin_at_once_leave_each_other_their_places() {
         let root = tempfile::tempdir().expect("makes a directory");
-        let dead = root.path().join("segue-dead");
-        fs::create_dir(&dead).expect("is made");
-        fs::write(dead.join(LOCK), "").expect("is written");
-        let other = root.path().join("segue-of-somebody-else");
-        fs::create_dir(&other).expect("is made");
-        fs::write(other.join("data"), "").expect("is written");
-        let place = Workplace::new(root.path(), true).expect("is made");
-        assert!(!dead.exists());
-        assert!(other.join("data").exists());
-        assert!(place.directory.path().exists());
+        let begin = || Workplace::new(root.path()).expect("is made");
+        std::thread::scope(|scope| {
+            let beginners: Vec<_> = (0..16).map(|_| scope.spawn(begin)).collect();
+            let places: Vec<_> =
+                beginners.into_iter().map(|it| it.join().expect("does not panic")).collect();
+            for place in &places {
+                assert!(place.job().is_ok(), "its directory is gone");
+            }
+        });
     }
 }

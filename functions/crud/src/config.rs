@@ -30,7 +30,7 @@ impl Config {
         Ok(Self {
             database_url: Secret::from_lookup(lookup, "DATABASE_URL", "DATABASE_SECRET_ARN")
                 .ok_or(ConfigError::Missing("DATABASE_URL"))?,
-            ingest: ingest_config(lookup, http.on_lambda)?,
+            ingest: ingest_config(lookup)?,
             http,
             ingest_concurrency: lookup.parse("INGEST_CONCURRENCY", "a number", 2)?.max(1),
             queue_length: lookup.parse("INGEST_QUEUE", "a number", 64)?,
@@ -57,7 +57,7 @@ impl Config {
     }
 }
 
-fn ingest_config(lookup: &Lookup<'_>, on_lambda: bool) -> Result<IngestConfig, ConfigError> {
+fn ingest_config(lookup: &Lookup<'_>) -> Result<IngestConfig, ConfigError> {
     /// Lambda's share of processors grows with memory: that many MB have one.
     const MEGABYTES_A_PROCESSOR: f64 = 1769.0;
 
@@ -66,8 +66,6 @@ fn ingest_config(lookup: &Lookup<'_>, on_lambda: bool) -> Result<IngestConfig, C
     Ok(IngestConfig {
         ffmpeg: lookup.text("FFMPEG").map_or(default.ffmpeg, Into::into),
         work_dir: lookup.text("WORK_DIR").map_or(default.work_dir, Into::into),
-        // An environment of Lambda's has one process at a time, and keeps its files for the next.
-        works_alone: on_lambda,
         processors: (memory > 0).then(|| f64::from(memory) / MEGABYTES_A_PROCESSOR),
         keep_original: lookup.switch("KEEP_ORIGINAL", default.keep_original)?,
         lossless: lookup.switch("LOSSLESS", default.lossless)?,
