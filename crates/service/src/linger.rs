@@ -32,7 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Received>>);
 
-/// A body that breaks off when its client stops sending.
+/// A body that breaks off when its client stops sending. `tower-http` has one as well, which does
+/// not tell how long a body is, nor that it is empty, and uploads ask for both.
 struct Received {
     body: Body,
     /// How long the client may say nothing.
