@@ -66,6 +66,24 @@ async fn a_malformed_event_fails_and_the_next_one_is_answered() {
     }
 }
 
+/// An error of the function's counts for the alarms that roll a deployment back.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_stranger_can_make_a_function_fail_by_what_a_request_says() {
+    let doors = Doors::open(&[]).await;
+    for (pointer, value, status) in [
+        ("/rawQueryString", json!("a<b> c\n"), 200),
+        ("/headers/host", json!("not a host"), 400),
+        ("/headers/x-forwarded-proto", json!("::"), 400),
+    ] {
+        let mut event = events::http_api(&Request::get("/songs"), "$default");
+        *event.pointer_mut(pointer).expect("is there") = value;
+        for crud in doors.each().filter_map(|door| door.crud()) {
+            let answer = crud.invoke(&event).await.expect("is answered");
+            assert_eq!(events::answer(&answer).status, status, "{pointer}: {answer}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_for_a_function_that_has_none_fails() {
     let doors = Doors::open(&[]).await;
