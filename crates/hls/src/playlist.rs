@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use music::{Revision, Timeline, Variant};
+use music::{NOMINAL_SECONDS, Revision, Timeline, Variant};
 
 /// What both kinds begin with. EXT-X-MAP in a media playlist of whole segments needs version 6
 /// (§7). Every AAC and FLAC frame decodes without the segment before it, which players may know
@@ -92,10 +92,11 @@ impl fmt::Display for MediaPlaylist<'_> {
 }
 
 /// EXT-X-TARGETDURATION in seconds: no EXTINF, rounded to the nearest integer, is above it
-/// (RFC 8216 §4.3.3.1).
+/// (RFC 8216 §4.3.3.1). It is the nominal duration at least, so that all variants of a song state
+/// the same (§6.2.4): one sample more or less at another rate may round a short song elsewhere.
 pub(crate) fn target_duration(timeline: &Timeline) -> u64 {
     let longest = timeline.runs.iter().map(|run| run.duration).max().unwrap_or(0);
-    rounded(longest, timeline.timescale, 1).max(1)
+    rounded(longest, timeline.timescale, 1).max(NOMINAL_SECONDS)
 }
 
 /// `duration` of `timescale` units a second, in units of which there are `per_second`, to the
@@ -185,11 +186,25 @@ mod tests {
 
     /// RFC 8216 §4.3.3.1, with the words of §4.3.2.1 on rounding.
     #[test]
-    fn the_target_duration_is_the_longest_duration_rounded() {
+    fn the_target_duration_is_the_longest_duration_rounded_and_never_under_the_nominal_one() {
         let of = |duration| {
             target_duration(&Timeline { timescale: 1000, runs: vec![Run { duration, count: 1 }] })
         };
-        assert_eq!((of(6499), of(6500), of(10)), (6, 7, 1));
+        assert_eq!((of(6499), of(6500), of(10)), (6, 7, 6));
+    }
+
+    /// RFC 8216 §6.2.4: the target durations of all variants are the same.
+    #[test]
+    fn variants_state_one_target_duration_however_short_the_song_and_whatever_the_rate() {
+        for samples in (1..700_000).step_by(997).chain([263_999, 264_000, 294_911, 294_912]) {
+            let timelines = [
+                Timeline::new(96_000, 2 * samples - 1),
+                Timeline::new(48_000, samples),
+                Timeline::shifted(48_000, samples, 960),
+                Timeline::new(44_100, samples),
+            ];
+            assert_eq!(timelines.each_ref().map(target_duration), [6; 4], "{samples} samples");
+        }
     }
 
     proptest! {

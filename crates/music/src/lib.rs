@@ -18,5 +18,5 @@ pub use song::{
     Attempt, Codec, Loudness, Media, Retired, Revision, Song, Source, StandIn, Status, Timestamp,
     Variant, now,
 };
-pub use timeline::{Run, Timeline, segment_duration};
+pub use timeline::{NOMINAL_SECONDS, Run, Timeline, segment_duration, shortest_segment};
 pub use words::{WORD_LIMIT, query_words, song_words};

@@ -9,7 +9,11 @@ use crate::output_rate;
 const GRID: u64 = 4096;
 
 /// What a segment aims at, in seconds.
-const NOMINAL_SECONDS: u64 = 6;
+pub const NOMINAL_SECONDS: u64 = 6;
+
+/// The shortest segment that follows another one, in samples at the rate that AAC is made at:
+/// 0.17 s at 48 kHz. hls.js 1.7.4 never ends a song whose last segment lasts 25 ms or less.
+const SHORTEST: u64 = 8192;
 
 /// The duration of every segment but the last, in samples at `rate` (Hz): as near to 6 s as whole
 /// frames allow at the rate that AAC is made at, and at all others the same time.
@@ -18,6 +22,16 @@ pub const fn segment_duration(rate: u32) -> u64 {
     let base = output_rate(rate) as u64;
     let duration = (NOMINAL_SECONDS * base + GRID / 2) / GRID * GRID;
     duration * rate as u64 / base
+}
+
+/// The shortest duration of a segment that follows another one, in samples at `rate` (Hz). What is
+/// left of a song beyond its last boundary is added to the segment before it if it is shorter.
+///
+/// At twice the rate of the AAC variants this is one sample less than twice as much: their encoder
+/// is given half as many samples, rounded up, and all variants of a song must decide alike.
+#[must_use]
+pub const fn shortest_segment(rate: u32) -> u64 {
+    (SHORTEST - 1) * rate as u64 / output_rate(rate) as u64 + 1
 }
 
 /// Consecutive segments of one duration.
@@ -42,7 +56,8 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// The timeline of `samples` samples at `rate` Hz: equal segments, then what is left.
+    /// The timeline of `samples` samples at `rate` Hz: equal segments, then what is left, in a
+    /// segment of its own if it is no shorter than [`shortest_segment`], else in the last one.
     #[must_use]
     pub fn new(rate: u32, samples: u64) -> Self {
         Self::shifted(rate, samples, 0)
@@ -53,11 +68,20 @@ impl Timeline {
     pub fn shifted(rate: u32, samples: u64, shift: u64) -> Self {
         let duration = segment_duration(rate);
         let first = (duration + shift).min(samples);
-        let whole = (samples - first) / duration;
+        let mut whole = (samples - first) / duration;
+        let mut last = samples - first - whole * duration;
+        let mut beginning = first;
+        if last < shortest_segment(rate) {
+            if whole > 0 {
+                whole -= 1;
+                last += duration;
+            } else {
+                beginning += last;
+                last = 0;
+            }
+        }
         let mut runs: Vec<Run> = Vec::with_capacity(3);
-        for (duration, count) in
-            [(first, 1), (duration, whole), (samples - first - whole * duration, 1)]
-        {
+        for (duration, count) in [(beginning, 1), (duration, whole), (last, 1)] {
             let count = u32::try_from(count).unwrap_or(u32::MAX);
             match runs.last_mut() {
                 Some(run) if run.duration == duration => {
@@ -130,13 +154,47 @@ mod tests {
     }
 
     #[test]
+    fn a_song_has_no_segment_under_the_shortest_but_the_only_one_and_none_half_a_second_too_long() {
+        for (rate, shift) in [(44_100, 0), (44_100, 1023), (48_000, 0), (48_000, 960), (96_000, 0)]
+        {
+            let (duration, shortest) = (segment_duration(rate), shortest_segment(rate));
+            let longest = (NOMINAL_SECONDS * 2 + 1) * u64::from(rate) / 2;
+            for boundary in [0, duration + shift, 2 * duration + shift, 3 * duration + shift] {
+                for tail in 0..=shortest + 4096 {
+                    let timeline = Timeline::shifted(rate, boundary + tail, shift);
+                    let segments: Vec<u64> = timeline.segments().collect();
+                    assert_eq!(timeline.samples(), boundary + tail);
+                    let too_short = segments.iter().any(|it| *it < shortest);
+                    assert!(!too_short || segments.len() == 1, "{segments:?}");
+                    assert!(segments.iter().all(|it| *it < longest), "{segments:?}");
+                    let own = u64::from(tail >= shortest || boundary == 0 && tail > 0);
+                    assert_eq!(segments.len() as u64, boundary / duration + own, "{segments:?}");
+                }
+            }
+        }
+    }
+
+    /// swresample rounds to the nearest sample, halves up.
+    #[test]
+    fn variants_at_twice_the_rate_of_the_others_have_as_many_segments() {
+        for (rate, double) in [(44_100, 88_200), (48_000, 96_000)] {
+            for tail in 0..20_000 {
+                let samples = 2 * segment_duration(double) + tail;
+                let others = Timeline::new(rate, samples.div_ceil(2));
+                assert_eq!(Timeline::new(double, samples).len(), others.len(), "{tail}");
+            }
+        }
+    }
+
+    #[test]
     fn a_shift_moves_every_boundary_and_no_end() {
         let duration = segment_duration(48_000);
         let segments =
             |samples| Timeline::shifted(48_000, samples, 960).segments().collect::<Vec<_>>();
         assert_eq!(segments(3 * duration), [duration + 960, duration, duration - 960]);
         assert_eq!(segments(duration + 960), [duration + 960]);
-        assert_eq!(segments(duration + 961), [duration + 960, 1]);
+        assert_eq!(segments(duration + 961), [duration + 961]);
+        assert_eq!(segments(duration + 960 + 8192), [duration + 960, 8192]);
         assert_eq!(segments(5), [5]);
         let whole = Timeline::new(48_000, 3 * duration);
         assert_eq!(whole.runs, [Run { duration, count: 3 }]);

@@ -52,10 +52,10 @@ mod tests {
     }
 
     #[test]
-    fn a_very_short_last_segment_counts_only_with_the_one_before_it() {
-        let segment = music::segment_duration(48_000);
-        let rates = rates(&timeline(segment + 100), &[100_000, 2_000]);
-        assert_eq!(rates.peak, (102_000 * 8 * 48_000_u64).div_ceil(segment + 100));
+    fn a_short_last_segment_counts_only_with_the_one_before_it() {
+        let (segment, last) = (music::segment_duration(48_000), music::shortest_segment(48_000));
+        let rates = rates(&timeline(segment + last), &[100_000, 9_000]);
+        assert_eq!(rates.peak, (109_000 * 8 * 48_000_u64).div_ceil(segment + last));
     }
 
     #[test]

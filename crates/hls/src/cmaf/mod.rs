@@ -8,16 +8,16 @@ mod fragments;
 mod tests;
 
 use bytes::{Bytes, BytesMut};
-use music::{Timeline, Variant, segment_duration};
+use music::{Timeline, Variant, segment_duration, shortest_segment};
 
 use boxes::Fragment;
 
 pub use codec::{CodecConfig, FlacConfig};
 pub use fragments::{FragmentError, FragmentReader, Sample};
 
-/// How many frames of the next segment are awaited before a full one is let go: a sound may end
-/// before the encoder's last frames do, and only what is still here can be shortened.
-const HELD_BACK: usize = 4;
+/// How many frames more than the sound has an encoder may give at its end. Only frames that are
+/// still held can be shortened or dropped.
+const MOST_FRAMES_BEYOND: u64 = 4;
 
 /// Why frames cannot be packaged.
 #[derive(Debug, thiserror::Error)]
@@ -73,21 +73,26 @@ pub struct Package {
     pub variant: Variant,
 }
 
-/// Packages one track, a frame at a time. Holds one segment and a few frames.
+/// Packages one track, a frame at a time. Holds one segment, and as many frames of the next one as
+/// show that it will not be too short to stand alone.
 ///
 /// Frame `i` carries the media samples from `i · frame_duration`. Presentation begins `media_time`
 /// samples later, so that the boundaries between segments, multiples of
 /// [`music::segment_duration`] in presentation time, are the same in every track of a song; the
 /// first segment is longer by what precedes the presentation. A frame across a boundary belongs to
 /// the segment before it, so where `media_time` is no whole number of frames, all boundaries are
-/// later by what is missing to one.
+/// later by what is missing to one. What follows the last boundary is added to the segment before it
+/// where it is shorter than [`music::shortest_segment`].
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Packager {
     codec: CodecConfig,
     media_time: u32,
     /// Presentation duration of every segment but the last, in samples.
     nominal: u64,
-    /// Full, but perhaps to be shortened yet.
+    /// How many samples a segment after another one has at least.
+    shortest: u64,
+    /// Full, but perhaps to be shortened yet, or to be given the frames of `open`.
     full: Option<Pending>,
     open: Pending,
     frames: u64,
@@ -97,6 +102,7 @@ pub struct Packager {
 
 /// Frames of a segment, with room before them for its header.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 struct Pending {
     room: usize,
     bytes: BytesMut,
@@ -130,6 +136,12 @@ impl Pending {
         }
     }
 
+    /// Adds all frames of the segment that follows.
+    fn append(&mut self, next: &Self) {
+        self.bytes.extend_from_slice(&next.bytes[next.room..]);
+        self.sizes.extend_from_slice(&next.sizes);
+    }
+
     fn take(&mut self) -> Self {
         std::mem::replace(self, Self::new(0, 0, 0))
     }
@@ -140,11 +152,12 @@ impl Packager {
     /// part of the sound.
     #[must_use]
     pub fn new(codec: CodecConfig, media_time: u32) -> Self {
-        let nominal = segment_duration(codec.rate());
+        let rate = codec.rate();
         let mut packager = Self {
             codec,
             media_time,
-            nominal,
+            nominal: segment_duration(rate),
+            shortest: shortest_segment(rate),
             full: None,
             open: Pending::new(0, 0, 0),
             frames: 0,
@@ -167,10 +180,7 @@ impl Packager {
         self.open.sizes.push(u32::try_from(frame.len()).map_err(|_| PackageError::TooLarge)?);
         self.frames += 1;
 
-        let done = match &self.full {
-            Some(_) if self.open.sizes.len() >= HELD_BACK => self.full.take(),
-            _ => None,
-        };
+        let done = if self.stands_alone() { self.full.take() } else { None };
         let segment = done.map(|pending| self.emit(pending, None)).transpose()?;
         let next_boundary =
             (self.sizes.len() as u64 + u64::from(self.full.is_some()) + 1) * self.nominal;
@@ -192,9 +202,12 @@ impl Packager {
             return Err(PackageError::TooFewFrames { frames, samples });
         }
         let end = u64::from(self.media_time) + samples;
-        let gone = self.full.as_ref().unwrap_or(&self.open).start;
         let frame_duration = u64::from(self.codec.frame_duration());
-        if gone * frame_duration > end {
+        let gone = self.full.as_ref().unwrap_or(&self.open).start;
+        // The segments that are gone ended where the timeline has a boundary only if what follows
+        // them is long enough.
+        let least = gone * frame_duration + if gone > 0 { self.shortest } else { 0 };
+        if end < least {
             return Err(PackageError::TooManyFrames { frames: self.presented(gone), samples });
         }
         let needed = end.div_ceil(frame_duration);
@@ -204,7 +217,12 @@ impl Packager {
         for pending in &mut last {
             pending.truncate(needed.saturating_sub(pending.start));
         }
-        last.retain(|pending| !pending.sizes.is_empty());
+        if let [full, open] = &mut last[..]
+            && end < open.start * frame_duration + self.shortest
+        {
+            full.append(open);
+            last.truncate(1);
+        }
         let mut segments = Vec::with_capacity(last.len());
         for pending in last {
             let short = short.filter(|_| pending.end() == needed);
@@ -234,9 +252,18 @@ impl Packager {
         (frames * u64::from(self.codec.frame_duration())).saturating_sub(self.media_time.into())
     }
 
+    /// Whether the open segment will be long enough for one of its own, wherever its sound ends.
+    fn stands_alone(&self) -> bool {
+        let frame_duration = u64::from(self.codec.frame_duration());
+        let frames = self.open.sizes.len() as u64;
+        // Of the last frame of the sound, only one sample may be part of it.
+        frames.saturating_sub(MOST_FRAMES_BEYOND + 1) * frame_duration >= self.shortest
+    }
+
     fn pending(&self, start: u64, bytes: usize) -> Pending {
-        let samples = self.nominal + u64::from(self.media_time);
-        let frames = samples / u64::from(self.codec.frame_duration()) + 1;
+        // With room for frames that are too few for a segment of their own.
+        let samples = self.nominal + self.shortest + u64::from(self.media_time);
+        let frames = samples / u64::from(self.codec.frame_duration()) + 2;
         Pending::new(start, usize::try_from(frames).unwrap_or(0), bytes + bytes / 8)
     }
 

@@ -99,7 +99,7 @@ fn the_init_section_says_how_to_decode_and_where_the_sound_begins() {
 #[test]
 fn the_first_segment_has_one_frame_more_so_that_boundaries_are_those_of_the_sound() {
     let duration = segment_duration(48_000);
-    let samples = 2 * duration + 5;
+    let samples = 2 * duration + 8 * 1024 + 5;
     let count = usize::try_from(samples.div_ceil(1024) + 1).expect("is small");
     let (package, segments) =
         package(PRIMING, &frames(&vec![300; count]), samples).expect("packages");
@@ -107,8 +107,9 @@ fn the_first_segment_has_one_frame_more_so_that_boundaries_are_those_of_the_soun
     assert_eq!(read[0].samples.len() as u64, duration / 1024 + 1);
     assert_eq!(read[1].samples.len() as u64, duration / 1024);
     assert_eq!(read[1].start, duration + u64::from(PRIMING));
-    assert_eq!(read[2].durations, [5]);
-    assert_eq!(package.variant.timeline.segments().collect::<Vec<_>>(), [duration, duration, 5]);
+    assert_eq!(read[2].durations, [[1024; 8].as_slice(), &[5]].concat());
+    let durations: Vec<u64> = package.variant.timeline.segments().collect();
+    assert_eq!(durations, [duration, duration, 8 * 1024 + 5]);
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn a_sound_that_ends_just_before_a_boundary_shortens_a_segment_that_was_full() {
 }
 
 #[test]
-fn a_segment_is_let_go_while_the_next_one_begins() {
+fn a_segment_is_let_go_once_the_next_one_can_stand_alone() {
     let mut packager = Packager::new(aac(44_100, 1), PRIMING);
     let full = segment_duration(44_100) / 1024 + 1;
     let mut pushed = 0;
@@ -131,7 +132,106 @@ fn a_segment_is_let_go_while_the_next_one_begins() {
             break segment;
         }
     };
-    assert_eq!((segment.number, pushed), (0, full + HELD_BACK as u64));
+    let next = shortest_segment(44_100) / 1024 + MOST_FRAMES_BEYOND + 1;
+    assert_eq!((segment.number, pushed), (0, full + next));
+}
+
+/// A track that has been given the first frames of it, of one byte each.
+#[derive(Clone)]
+struct Given {
+    packager: Packager,
+    segments: Vec<Segment>,
+}
+
+impl Given {
+    fn new(codec: &CodecConfig, media_time: u32) -> Self {
+        Self { packager: Packager::new(codec.clone(), media_time), segments: Vec::new() }
+    }
+
+    /// Gives it frames until it has `frames`.
+    fn up_to(mut self, frames: u64) -> Self {
+        while self.packager.frames < frames {
+            self.segments.extend(self.packager.push(&[7]).expect("takes it"));
+        }
+        self
+    }
+
+    /// Ends the track after `samples`, with `beyond` frames more than it needs. Holds that no
+    /// segment is too short, that segments are those of the timeline, and that every frame is in one.
+    fn assert_ends(self, samples: u64, beyond: u64) {
+        let (codec, media_time) = (self.packager.codec.clone(), self.packager.media_time);
+        let frame = u64::from(codec.frame_duration());
+        let end = u64::from(media_time) + samples;
+        let needed = end.div_ceil(frame);
+        let Self { packager, mut segments } = self.up_to(needed + beyond);
+        let package = packager.finish(samples).expect("packages");
+        segments.extend(package.segments);
+        let timeline: Vec<u64> = package.variant.timeline.segments().collect();
+        let shortest = shortest_segment(codec.rate());
+        assert!(timeline.len() == 1 || timeline.iter().all(|it| *it >= shortest), "{timeline:?}");
+        assert_eq!(timeline.len(), segments.len(), "{codec:?}, {samples} samples");
+        let (mut frames, mut presented) = (0, u64::from(media_time));
+        for (segment, duration) in segments.iter().zip(&timeline) {
+            // Each frame is a byte of the mdat, which is all that follows the moof.
+            let moof = u32::from_be_bytes(segment.bytes[..4].try_into().expect("is four bytes"));
+            frames += segment.bytes.len() as u64 - u64::from(moof) - 8;
+            presented += duration;
+            assert_eq!((frames * frame).min(end), presented, "{codec:?}, {samples} samples");
+        }
+        assert_eq!((frames, presented), (needed, end), "{codec:?}, {samples} samples");
+        // Reading all boxes takes most of the time.
+        if samples % 64 > 1 {
+            return;
+        }
+        let mut media = 0;
+        for segment in &segments {
+            let moof = Moof::decode(&mut segment.bytes.as_ref()).expect("decodes");
+            let traf = &moof.traf[0];
+            assert_eq!(traf.tfdt.as_ref().expect("is there").base_media_decode_time, media);
+            let durations = traf.trun[0].samples.iter().map(|it| it.duration);
+            media += durations.map(|it| it.map_or(frame, u64::from)).sum::<u64>();
+        }
+        assert_eq!(media, end, "{codec:?}, {samples} samples");
+    }
+}
+
+#[test]
+fn no_tail_makes_a_last_segment_that_players_cannot_end() {
+    let flac = |rate, bits| {
+        CodecConfig::Flac(FlacConfig { rate, channels: 2, bits, frame_duration: 4096 })
+    };
+    for (codec, media_time) in [
+        (aac(44_100, 2), PRIMING),
+        (aac(48_000, 2), PRIMING),
+        // Carried: its priming is no whole number of frames.
+        (aac(44_100, 2), 2112),
+        (aac(48_000, 2), 2112),
+        (flac(44_100, 16), 0),
+        (flac(48_000, 24), 0),
+        (flac(88_200, 24), 0),
+        (flac(96_000, 24), 0),
+    ] {
+        let frame = codec.frame_duration();
+        let shift = u64::from(media_time.next_multiple_of(frame) - media_time);
+        let duration = segment_duration(codec.rate());
+        let shortest = shortest_segment(codec.rate());
+        let none = Given::new(&codec, media_time);
+        let given = |boundary: u64| {
+            none.clone().up_to((u64::from(media_time) + boundary) / u64::from(frame))
+        };
+        let first = given(duration + shift);
+        for tail in (0..=4096).chain(shortest - 300..=shortest + 300) {
+            let beyond = tail % (MOST_FRAMES_BEYOND + 1);
+            first.clone().assert_ends(duration + shift + tail, beyond);
+        }
+        let second = given(2 * duration + shift);
+        for tail in [0, 1, shortest - 1, shortest] {
+            for beyond in 0..=MOST_FRAMES_BEYOND {
+                second.clone().assert_ends(2 * duration + shift + tail, beyond);
+                none.clone().assert_ends(tail.max(1), beyond);
+            }
+        }
+    }
 }
 
 #[test]
@@ -145,6 +245,10 @@ fn what_cannot_be_packaged_is_an_error() {
     assert!(matches!(package(PRIMING, &frames(&[10, 0]), 1), Err(PackageError::EmptyFrame(1))));
     let long = frames(&[10; 400]);
     assert!(matches!(package(PRIMING, &long, 1000), Err(PackageError::TooManyFrames { .. })));
+    // The first segment is gone, and what follows is too short to stand alone.
+    let ends = segment_duration(48_000) + shortest_segment(48_000) - 1;
+    assert!(matches!(package(PRIMING, &long, ends), Err(PackageError::TooManyFrames { .. })));
+    assert!(package(PRIMING, &long, ends + 1).is_ok());
 }
 
 #[test]
