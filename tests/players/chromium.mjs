@@ -1,4 +1,4 @@
-// Chromium with one page in it, and what the page fetched and complained of.
+// Chromium with pages in it, and what each page fetched and complained of.
 
 import { chromium } from "playwright-core";
 
@@ -11,7 +11,15 @@ const ARGUMENTS = [
 ];
 
 /** Runs `use` with a page. The browser, and its folder, are gone afterwards. */
-export async function withPage(use) {
+export function withPage(use) {
+  return withPages(async (open) => {
+    const { page, seen } = await open();
+    return use(page, seen);
+  });
+}
+
+/** Runs `use` with a function that opens a page. The browser, and its folder, are gone afterwards. */
+export async function withPages(use) {
   const browser = await chromium.launch({
     executablePath: "/usr/bin/chromium",
     headless: true,
@@ -19,23 +27,27 @@ export async function withPage(use) {
     args: ARGUMENTS,
   });
   try {
-    const page = await browser.newPage({ viewport: { width: 800, height: 600 } });
-    const seen = { fetched: [], failed: [], complaints: [] };
-    page.on("response", (response) => {
-      seen.fetched.push(response.url());
-      if (response.status() >= 400) seen.failed.push(`${response.status()} ${response.url()}`);
-    });
-    // A request that a player gives up, because it seeks, is no failure.
-    page.on("requestfailed", (request) => {
-      const { errorText } = request.failure();
-      if (errorText !== "net::ERR_ABORTED") seen.failed.push(`${errorText} ${request.url()}`);
-    });
-    page.on("pageerror", (error) => seen.complaints.push(String(error)));
-    page.on("console", (message) => {
-      if (message.type() === "error") seen.complaints.push(message.text());
-    });
-    return await use(page, seen);
+    return await use(() => watched(browser));
   } finally {
     await browser.close();
   }
+}
+
+async function watched(browser) {
+  const page = await browser.newPage({ viewport: { width: 800, height: 600 } });
+  const seen = { fetched: [], failed: [], complaints: [] };
+  page.on("response", (response) => {
+    seen.fetched.push(response.url());
+    if (response.status() >= 400) seen.failed.push(`${response.status()} ${response.url()}`);
+  });
+  // A request that a player gives up, because it seeks, is no failure.
+  page.on("requestfailed", (request) => {
+    const { errorText } = request.failure();
+    if (errorText !== "net::ERR_ABORTED") seen.failed.push(`${errorText} ${request.url()}`);
+  });
+  page.on("pageerror", (error) => seen.complaints.push(String(error)));
+  page.on("console", (message) => {
+    if (message.type() === "error") seen.complaints.push(message.text());
+  });
+  return { page, seen };
 }

@@ -64,6 +64,17 @@ impl Gateway {
         Song(answer.json())
     }
 
+    /// Adds pink noise of `samples` samples at 44.1 kHz.
+    pub(crate) async fn add_noise(&self, samples: usize) -> Song {
+        let directory = tempfile::tempdir().expect("makes a directory");
+        let file = directory.path().join("noise.wav");
+        let filter = format!("atrim=end_sample={samples}");
+        let noise = "anoisesrc=r=44100:color=pink:seed=3:a=0.5";
+        let input = ["-f", "lavfi", "-i", noise, "-af", &filter];
+        files::ffmpeg(&[&input[..], &["-c:a", "pcm_s16le", files::path(&file)]].concat());
+        self.add(&file).await
+    }
+
     pub(crate) async fn get(&self, target: &str) -> Answer {
         let answer = self.server.send(&Request::get(target)).await;
         assert_eq!(answer.status, 200, "{target}: {}", String::from_utf8_lossy(&answer.body));

@@ -9,3 +9,5 @@ mod gateway;
 mod join;
 mod page;
 mod programs;
+mod shaka;
+mod tails;

@@ -65,3 +65,70 @@ export async function run(player, url) {
     position: audio.currentTime,
   };
 }
+
+/** Plays from a second before the end, at twice the speed. Returns whether `ended` was fired, and where. */
+export async function end(player, url) {
+  const audio = document.querySelector("#audio");
+  const errors = [];
+  player.onerror = (text) => errors.push(text);
+  await within(20, player.load(audio, url), "loading");
+  await within(20, audio.play(), "the start");
+  await within(20, until(() => audio.duration > 1), "the duration");
+  // Not `audio.ended`: dash.js may set the duration anew once the end is reached.
+  const fired = event(audio, "ended").then(() => true);
+  audio.currentTime = audio.duration - 1;
+  audio.playbackRate = 2;
+  const ended = await within(20, fired, "the end").catch(() => false);
+  return { errors, ended, duration: audio.duration, position: audio.currentTime };
+}
+
+const text = (bytes, at) => String.fromCharCode(...bytes.subarray(at, at + 4));
+
+/** The time of the first sample of a media segment, in units of its track, or undefined if it is none. */
+function decodeTime(bytes) {
+  if (text(bytes, 4) !== "moof") return undefined;
+  let at = 8;
+  while (text(bytes, at) !== "tfdt") at += 1;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at + 4);
+  return view.getUint8(0) === 1 ? Number(view.getBigUint64(4)) : view.getUint32(4);
+}
+
+/**
+ * Loads all of a song of less than 30 s without playing it. Returns an object for each media segment that
+ * the player appended:
+ *   decodeTime   baseMediaDecodeTime, in samples
+ *   offset       timestampOffset of the SourceBuffer, in seconds
+ *   mode         "segments" or "sequence"
+ *   window       appendWindowStart and appendWindowEnd, in seconds
+ *   buffered     [start, end] of each buffered range afterwards, in seconds
+ */
+export async function appended(player, url, settings) {
+  const all = [];
+  const { appendBuffer } = SourceBuffer.prototype;
+  SourceBuffer.prototype.appendBuffer = function (data) {
+    const bytes = ArrayBuffer.isView(data)
+      ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+      : new Uint8Array(data);
+    const time = decodeTime(bytes);
+    if (time !== undefined) {
+      const { mode, timestampOffset: offset, appendWindowStart: start, appendWindowEnd: end } = this;
+      const one = { decodeTime: time, offset, mode, window: [start, end].map(String) };
+      all.push(one);
+      this.addEventListener(
+        "updateend",
+        () => {
+          const { buffered } = this;
+          one.buffered = Array.from({ length: buffered.length }, (_, at) => [buffered.start(at), buffered.end(at)]);
+        },
+        { once: true },
+      );
+    }
+    return appendBuffer.call(this, data);
+  };
+  const audio = document.querySelector("#audio");
+  player.settings = { ...settings, streaming: { bufferingGoal: 30 } };
+  player.onerror = (message) => all.push({ error: message });
+  await within(20, player.load(audio, url), "loading");
+  await within(20, until(() => covers(audio.buffered, audio.duration - 0.1)), "all segments");
+  return all;
+}

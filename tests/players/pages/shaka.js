@@ -8,7 +8,7 @@ export const player = {
     shaka.polyfill.installAll();
     this.shaka = new shaka.Player();
     this.shaka.addEventListener("error", ({ detail }) => this.onerror(`${detail.code}: ${detail.data}`));
-    this.shaka.configure({ abr: { enabled: false } });
+    this.shaka.configure({ abr: { enabled: false }, ...this.settings });
     await this.shaka.attach(audio);
     await this.shaka.load(url);
   },
