@@ -12,7 +12,7 @@ const GRID: u64 = 4096;
 pub const NOMINAL_SECONDS: u64 = 6;
 
 /// The shortest segment that follows another one, in samples at the rate that AAC is made at:
-/// 0.17 s at 48 kHz. hls.js 1.7.4 never ends a song whose last segment lasts 25 ms or less.
+/// 0.17 s at 48 kHz. hls.js 1.7.4 never ends a song whose last segment lasts 27 ms or less.
 const SHORTEST: u64 = 8192;
 
 /// The duration of every segment but the last, in samples at `rate` (Hz): as near to 6 s as whole
@@ -27,7 +27,7 @@ pub const fn segment_duration(rate: u32) -> u64 {
 /// The shortest duration of a segment that follows another one, in samples at `rate` (Hz). What is
 /// left of a song beyond its last boundary is added to the segment before it if it is shorter.
 ///
-/// At twice the rate of the AAC variants this is one sample less than twice as much: their encoder
+/// At twice the rate of the AAC variants this is one sample less than twice as much: the AAC encoder
 /// is given half as many samples, rounded up, and all variants of a song must decide alike.
 #[must_use]
 pub const fn shortest_segment(rate: u32) -> u64 {

@@ -95,6 +95,30 @@ async fn flac_is_made_only_where_it_is_asked_for_and_of_what_is_lossless() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_short_for_a_segment_is_so_in_every_variant() {
+    let (house, files) = (House::new().await, Files::new());
+    for (rate, samples, segments) in [
+        ("44100", 65 * 4096 + 1, 1),
+        ("48000", 70 * 4096 + 8191, 1),
+        ("48000", 70 * 4096 + 8192, 2),
+        ("88200", 130 * 4096 + 16_382, 1),
+        ("88200", 130 * 4096 + 16_383, 2),
+    ] {
+        let filter = format!("atrim=end_sample={samples}");
+        let noise = format!("anoisesrc=r={rate}:color=pink:seed=3:a=0.5");
+        let input = ["-f", "lavfi", "-i", &noise, "-af", &filter];
+        let path = files.make("tail.wav", &[&input[..], &["-c:a", "pcm_s24le"]].concat());
+        let song = house.ingest_asked(&path, Some(true)).await.unwrap();
+        let variants = &song.revision.as_ref().unwrap().variants;
+        assert!(variants.iter().any(|variant| variant.codec == Codec::Flac));
+        for variant in variants {
+            let timeline = &variant.timeline;
+            assert_eq!(timeline.len(), segments, "{rate} Hz, {}: {timeline:?}", variant.name);
+        }
+    }
+}
+
 /// The frames that were carried are the first of the source's, but for those that hold no sound.
 async fn assert_carried(house: &House, song: &Song, path: &Path) {
     let carried = variant(song, "source").expect("is carried");
