@@ -1,28 +1,12 @@
-//! What a file's tags say of the song, and how many bits its samples have. Never a reason to
-//! refuse a file.
+//! Turns the tags of a file into a description of the song. Tags are never a reason to refuse a
+//! file.
 
-use std::{
-    fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom},
-    path::Path,
-};
+use std::{fs::File, path::Path};
 
-use lofty::{
-    config::{GlobalOptions, ParseOptions, apply_global_options},
-    file::{AudioFile as _, FileType, TaggedFileExt as _},
-    probe::Probe,
-    tag::{Accessor as _, ItemKey, Tag},
-};
 use music::{Change, Name, Patch};
+use tags::{Field, Format, Limits, ReadSeek};
 
 use crate::Container;
-
-/// How much of a file is read for its tags, in bytes. Pictures are skipped, so that only a file
-/// made to cost has more.
-const READ_LIMIT: u64 = 32 << 20;
-
-/// How large one item may be, in bytes.
-const ITEM_LIMIT: usize = 1 << 20;
 
 /// What tags told.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,82 +16,59 @@ pub(crate) struct Tags {
     pub(crate) bits: Option<u8>,
 }
 
-/// Reads the tags of a file; nothing where they cannot be read.
+/// Reads the tags of a file; none if it cannot be opened. This takes as much reading as [`Limits`]
+/// allow at most, so that it ends soon even if the request that asked for it has ended.
 pub(crate) fn read(path: &Path, container: Container) -> Tags {
-    File::open(path)
-        .map_err(Into::into)
-        .and_then(|file| parse(file, container))
-        .inspect_err(|error| tracing::debug!(%error, "tags cannot be read"))
-        .unwrap_or_default()
-}
-
-/// Reads the tags of what is in a container, or what calls itself so.
-pub(crate) fn parse(
-    file: impl Read + Seek,
-    container: Container,
-) -> Result<Tags, Box<dyn std::error::Error>> {
-    // The options are the thread's.
-    apply_global_options(GlobalOptions::new().allocation_limit(ITEM_LIMIT));
-    let reader = BufReader::new(Rationed { file, left: READ_LIMIT });
-    // Only these tell bits; of the others, properties may take reading the whole file.
-    let properties = matches!(container, Container::Flac | Container::Mp4);
-    let options = ParseOptions::new().read_cover_art(false).read_properties(properties);
-    let file = match container {
-        Container::Ogg => Probe::new(reader).guess_file_type()?,
-        Container::Mp3 => Probe::with_file_type(reader, FileType::Mpeg),
-        Container::Adts => Probe::with_file_type(reader, FileType::Aac),
-        Container::Mp4 => Probe::with_file_type(reader, FileType::Mp4),
-        Container::Flac => Probe::with_file_type(reader, FileType::Flac),
-        Container::Wav => Probe::with_file_type(reader, FileType::Wav),
-        Container::Aiff => Probe::with_file_type(reader, FileType::Aiff),
-        Container::W64 => return Ok(Tags::default()),
+    match File::open(path) {
+        Ok(mut file) => parse(&mut file, container),
+        Err(error) => {
+            tracing::debug!(%error, "a file cannot be opened for its tags");
+            Tags::default()
+        }
     }
-    .options(options)
-    .read()?;
-    // The format's own kind of tag speaks last.
-    let primary = file.primary_tag();
-    let others =
-        file.tags().iter().filter(|tag| Some(tag.tag_type()) != primary.map(Tag::tag_type));
-    let patch = others.chain(primary).map(patch).fold(Patch::default(), Patch::then);
-    Ok(Tags { patch, bits: file.properties().bit_depth().filter(|bits| *bits > 0) })
 }
 
-fn patch(tag: &Tag) -> Patch {
-    let text = |key: ItemKey| Change::from(tag.get_string(key).and_then(Name::lossy));
-    let number = |number: Option<u32>| {
-        Change::from(number.and_then(|number| u16::try_from(number).ok()).filter(|it| *it > 0))
-    };
+/// Reads the tags of a file that is in `container`, or calls itself so.
+pub(crate) fn parse(file: &mut dyn ReadSeek, container: Container) -> Tags {
+    let tags = ::tags::read(file, format(container), &Limits::default());
+    if let Some(reason) = tags.stopped() {
+        tracing::debug!(%reason, "not all tags were read");
+    }
+    Tags { patch: patch(&tags), bits: tags.bits() }
+}
+
+fn format(container: Container) -> Format {
+    match container {
+        Container::Mp3 | Container::Adts => Format::Mpeg,
+        Container::Mp4 => Format::Mp4,
+        Container::Flac => Format::Flac,
+        Container::Ogg => Format::Ogg,
+        Container::Wav => Format::Wav,
+        Container::W64 => Format::W64,
+        Container::Aiff => Format::Aiff,
+    }
+}
+
+fn patch(tags: &tags::Tags) -> Patch {
+    let text = |text: Option<&str>| Change::from(text.and_then(Name::lossy));
+    let number = |number: Option<u32>| Change::from(number.and_then(|it| u16::try_from(it).ok()));
     Patch {
-        name: text(ItemKey::TrackTitle),
-        author: text(ItemKey::TrackArtist),
-        album: text(ItemKey::AlbumTitle),
-        album_artist: text(ItemKey::AlbumArtist),
-        track: number(tag.track()),
-        disc: number(tag.disk()),
-        year: number(tag.date().map(|date| date.year.into())),
-        genre: text(ItemKey::Genre),
+        name: text(tags.first(Field::Title)),
+        author: text(author(tags).as_deref()),
+        album: text(tags.first(Field::Album)),
+        album_artist: text(joined(tags.all(Field::AlbumArtist)).as_deref()),
+        track: number(tags.track().number),
+        disc: number(tags.disc().number),
+        year: Change::from(tags.year()),
+        genre: text(tags.first(Field::Genre)),
     }
 }
 
-/// A file that ends in an error once so many bytes of it were read.
-struct Rationed<F> {
-    file: F,
-    left: u64,
+/// The artists as one text. [`tags::Tags::artists`] has them one by one.
+fn author(tags: &tags::Tags) -> Option<String> {
+    joined(tags.credit())
 }
 
-impl<F: Read> Read for Rationed<F> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        self.left = self
-            .left
-            .checked_sub(read as u64)
-            .ok_or_else(|| io::Error::other("the tags take too much reading"))?;
-        Ok(read)
-    }
-}
-
-impl<F: Seek> Seek for Rationed<F> {
-    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.file.seek(position)
-    }
+fn joined(names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| names.join(", "))
 }
