@@ -23,7 +23,7 @@ const TEXT: &[(&[u8; 4], &[u8; 3], Field)] = &[
     (b"TCON", b"TCO", Field::Genre),
     (b"TDOR", b"TOR", Field::Original),
     (b"TDRC", b"TYE", Field::Recorded),
-    (b"TDRL", b"TDL", Field::Released),
+    (b"TDRL", b"TDR", Field::Released),
     (b"TIT2", b"TT2", Field::Title),
     (b"TORY", b"TOR", Field::Original),
     (b"TPE1", b"TP1", Field::Artist),
@@ -53,14 +53,14 @@ const KNOWN: [&[u8; 4]; 112] = [
 
 /// The same of version 2.2.
 #[rustfmt::skip]
-const KNOWN_2_2: [&[u8; 3]; 78] = [
+const KNOWN_2_2: [&[u8; 3]; 79] = [
     b"BUF", b"CNT", b"COM", b"CRA", b"CRM", b"EQU", b"ETC", b"GEO", b"GP1", b"IPL", b"LNK", b"MCI",
     b"MLL", b"MVI", b"MVN", b"PCS", b"PIC", b"POP", b"REV", b"RVA", b"SLT", b"STC", b"TAL", b"TBP",
-    b"TCM", b"TCO", b"TCP", b"TCR", b"TCT", b"TDA", b"TDS", b"TDY", b"TEN", b"TFT", b"TID", b"TIM",
-    b"TKE", b"TKW", b"TLA", b"TLE", b"TMT", b"TOA", b"TOF", b"TOL", b"TOR", b"TOT", b"TP1", b"TP2",
-    b"TP3", b"TP4", b"TPA", b"TPB", b"TRC", b"TRD", b"TRK", b"TS2", b"TSA", b"TSC", b"TSI", b"TSP",
-    b"TSS", b"TST", b"TT1", b"TT2", b"TT3", b"TXT", b"TXX", b"TYE", b"UFI", b"ULT", b"WAF", b"WAR",
-    b"WAS", b"WCM", b"WCP", b"WFD", b"WPB", b"WXX",
+    b"TCM", b"TCO", b"TCP", b"TCR", b"TCT", b"TDA", b"TDR", b"TDS", b"TDY", b"TEN", b"TFT", b"TID",
+    b"TIM", b"TKE", b"TKW", b"TLA", b"TLE", b"TMT", b"TOA", b"TOF", b"TOL", b"TOR", b"TOT", b"TP1",
+    b"TP2", b"TP3", b"TP4", b"TPA", b"TPB", b"TRC", b"TRD", b"TRK", b"TS2", b"TSA", b"TSC", b"TSI",
+    b"TSP", b"TSS", b"TST", b"TT1", b"TT2", b"TT3", b"TXT", b"TXX", b"TYE", b"UFI", b"ULT", b"WAF",
+    b"WAR", b"WAS", b"WCM", b"WCP", b"WFD", b"WPB", b"WXX",
 ];
 
 /// How long the header is, and the footer.
@@ -269,13 +269,14 @@ impl Frames<'_, '_> {
         Ok((size.min(room), next))
     }
 
-    /// Where the first frame from `from` on is: one with an id that is known and a size that leads
-    /// to a good end.
+    /// Where the first frame from `from` on is.
     fn search(&mut self, from: u64) -> Result<Option<u64>> {
         let length = if self.version == Version::Two { 3 } else { 4 };
-        let mut at = from;
+        // The next frame is mostly near.
+        let (mut at, mut reach) = (from, 64);
         loop {
-            let bytes = self.view.bytes(at, 4096)?;
+            let bytes = self.view.bytes(at, reach)?;
+            reach = (reach * 2).min(4096);
             if bytes.len() < length {
                 return Ok(None);
             }
@@ -285,15 +286,27 @@ impl Frames<'_, '_> {
                     continue;
                 }
                 let candidate = at + index as u64;
-                let Some(frame) = self.frame(candidate)? else { continue };
-                for size in frame.sizes.into_iter().flatten() {
-                    if self.ends(frame.body + size)? > End::No {
-                        return Ok(Some(candidate));
-                    }
+                if let Some(frame) = self.frame(candidate)?
+                    && self.is_likely(&frame)?
+                {
+                    return Ok(Some(candidate));
                 }
             }
             at += (bytes.len() - length + 1) as u64;
         }
+    }
+
+    /// Whether what has a known id is a frame and not a part of another: its size leads to a good
+    /// end, or it is a text with an encoding that fits into the tag.
+    fn is_likely(&mut self, frame: &Frame) -> Result<bool> {
+        for size in frame.sizes.into_iter().flatten() {
+            if self.ends(frame.body + size)? > End::No {
+                return Ok(true);
+            }
+        }
+        let room = self.view.length().saturating_sub(frame.body);
+        let fits = frame.sizes.iter().flatten().any(|size| *size <= room);
+        Ok(frame.id[0] == b'T' && fits && matches!(self.view.array(frame.body)?, Some([0..=3])))
     }
 
     /// Takes what a frame says; returns the offset of a `SEEK` frame.

@@ -4,7 +4,8 @@ use std::io::{Read, Seek, SeekFrom};
 
 use crate::{Limits, Result, Stopped, ogg::Pieces, small};
 
-/// How many bytes one read of the file takes.
+/// How many bytes one read of the file takes. Windows begin at multiples of it, so that reading a
+/// file in order reads each byte once.
 const WINDOW: u64 = 8 * 1024;
 
 /// How many bytes of one item are read. Longer texts are cut.
@@ -18,16 +19,33 @@ impl<T: Read + Seek> ReadSeek for T {}
 /// The file, its length, and how much of the limits is left.
 pub(crate) struct Source<'f> {
     file: &'f mut dyn ReadSeek,
-    window: Vec<u8>,
-    window_at: u64,
+    window: Window,
+    /// The window before: a reader that looks ahead comes back.
+    previous: Window,
     length: u64,
     left: Limits,
+}
+
+/// Bytes of the file, and where they are.
+#[derive(Default)]
+struct Window {
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// What it has from `at` on.
+    fn from(&self, at: u64) -> &[u8] {
+        let inside = at.checked_sub(self.at).map(small);
+        inside.and_then(|inside| self.bytes.get(inside..)).unwrap_or_default()
+    }
 }
 
 impl<'f> Source<'f> {
     pub(crate) fn new(file: &'f mut dyn ReadSeek, limits: &Limits) -> Result<Self> {
         let length = file.seek(SeekFrom::End(0)).map_err(Stopped::Io)?;
-        Ok(Self { file, window: Vec::new(), window_at: 0, length, left: *limits })
+        let (window, previous) = Default::default();
+        Ok(Self { file, window, previous, length, left: *limits })
     }
 
     pub(crate) fn length(&self) -> u64 {
@@ -43,14 +61,15 @@ impl<'f> Source<'f> {
             if at >= self.length {
                 break;
             }
-            let inside = at.checked_sub(self.window_at).map(small);
-            let window = inside.and_then(|inside| self.window.get(inside..)).unwrap_or_default();
+            if self.window.from(at).is_empty() {
+                std::mem::swap(&mut self.window, &mut self.previous);
+            }
+            if self.window.from(at).is_empty() {
+                self.fetch(at - at % WINDOW)?;
+            }
+            let window = self.window.from(at);
             if window.is_empty() {
-                self.fetch(at)?;
-                if self.window.is_empty() {
-                    break;
-                }
-                continue;
+                break;
             }
             let length = window.len().min(out.len() - done);
             out[done..done + length].copy_from_slice(&window[..length]);
@@ -60,15 +79,14 @@ impl<'f> Source<'f> {
     }
 
     fn fetch(&mut self, at: u64) -> Result<()> {
-        self.window.clear();
-        self.window_at = at;
-        let length = WINDOW.min(self.left.bytes);
-        if length == 0 {
+        self.window.bytes.clear();
+        self.window.at = at;
+        if self.left.bytes < WINDOW {
             return Err(Stopped::Limit);
         }
         self.file.seek(SeekFrom::Start(at)).map_err(Stopped::Io)?;
-        let read = (&mut *self.file).take(length).read_to_end(&mut self.window);
-        self.left.bytes -= self.window.len() as u64;
+        let read = (&mut *self.file).take(WINDOW).read_to_end(&mut self.window.bytes);
+        self.left.bytes -= self.window.bytes.len() as u64;
         read.map(|_| ()).map_err(Stopped::Io)
     }
 

@@ -46,7 +46,7 @@ const FORMATS: &[Format] = &[
     ("vorbis.ogg", &["-c:a", "libvorbis", "-q:a", "3"], ("ogg", "vorbis", 44_100, 2, None, false)),
     ("opus.opus", &["-c:a", "libopus", "-b:a", "96k", "-ar", "48000"], ("ogg", "opus", 48_000, 2, None, false)),
     ("surround.opus", &["-c:a", "libopus", "-b:a", "256k", "-ac", "6", "-ar", "48000"], ("ogg", "opus", 48_000, 6, None, false)),
-    ("flac.oga", &["-c:a", "flac", "-sample_fmt", "s16"], ("ogg", "flac", 44_100, 2, None, true)),
+    ("flac.oga", &["-c:a", "flac", "-sample_fmt", "s16"], ("ogg", "flac", 44_100, 2, Some(16), true)),
 ];
 
 fn make(files: &Files, name: &str, encode: &[&str]) -> PathBuf {
