@@ -3,13 +3,11 @@
 use crate::{
     Result,
     fields::{Found, Rank},
-    mpeg,
     source::Source,
     vorbis,
 };
 
-pub(crate) fn read(source: &mut Source, found: &mut Found) -> Result<()> {
-    let start = mpeg::leading(source, found, Rank::Foreign)?;
+pub(crate) fn read(source: &mut Source, found: &mut Found, start: u64) -> Result<()> {
     if source.array(start)? != Some(*b"fLaC") {
         return Ok(());
     }

@@ -11,8 +11,8 @@ use crate::{
 /// The chunks that hold a text.
 const TEXT: &[(&[u8; 4], Field)] = &[(b"NAME", Field::Title), (b"AUTH", Field::Artist)];
 
-pub(crate) fn read(source: &mut Source, found: &mut Found) -> Result<()> {
-    let mut at = 12;
+pub(crate) fn read(source: &mut Source, found: &mut Found, start: u64) -> Result<()> {
+    let mut at = start + 12;
     while let Some(chunk) = Chunk::read(source, at, u32::from_be_bytes)? {
         let body = at + 8;
         if &chunk.id == b"ID3 " || &chunk.id == b"id3 " {

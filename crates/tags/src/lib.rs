@@ -53,8 +53,8 @@ mod vorbis;
 
 use std::io;
 
-use fields::Found;
 pub use fields::{Field, Position, Tags};
+use fields::{Found, Rank};
 pub use source::ReadSeek;
 use source::Source;
 
@@ -82,7 +82,8 @@ pub enum Format {
 pub struct Limits {
     /// Bytes that are read from the file. What is skipped does not count.
     pub bytes: u64,
-    /// Reads of headers, sizes and texts. An item of a tag takes two or three.
+    /// Reads of headers, sizes and texts. An item of a tag takes two or three. A long read counts
+    /// once for every 256 bytes.
     pub reads: u64,
     /// Bytes that compressed `ID3v2` frames inflate to, all together.
     pub inflated: usize,
@@ -137,14 +138,17 @@ pub fn read(file: &mut dyn ReadSeek, format: Format, limits: &Limits) -> Tags {
 }
 
 fn read_into(source: &mut Source, format: Format, found: &mut Found) -> Result<()> {
+    // Programs put ID3v2 in front of every format.
+    let rank = if format == Format::Mpeg { Rank::Own } else { Rank::Foreign };
+    let start = mpeg::leading(source, found, rank)?;
     match format {
-        Format::Mpeg => mpeg::read(source, found),
-        Format::Mp4 => mp4::read(source, found),
-        Format::Flac => flac::read(source, found),
-        Format::Ogg => ogg::read(source, found),
-        Format::Wav => riff::read(source, found),
-        Format::W64 => riff::read_w64(source, found),
-        Format::Aiff => iff::read(source, found),
+        Format::Mpeg => mpeg::trailing(source, found, start),
+        Format::Mp4 => mp4::read(source, found, start),
+        Format::Flac => flac::read(source, found, start),
+        Format::Ogg => ogg::read(source, found, start),
+        Format::Wav => riff::read(source, found, start),
+        Format::W64 => riff::read_w64(source, found, start),
+        Format::Aiff => iff::read(source, found, start),
     }
 }
 

@@ -74,9 +74,9 @@ pub(crate) fn boxes(
     Ok(())
 }
 
-pub(crate) fn read(source: &mut Source, found: &mut Found) -> Result<()> {
+pub(crate) fn read(source: &mut Source, found: &mut Found, start: u64) -> Result<()> {
     let end = source.length();
-    boxes(source, 0, end, |source, outer| match &outer.kind {
+    boxes(source, start, end, |source, outer| match &outer.kind {
         b"moov" => read_moov(source, found, outer).map(|()| false),
         b"meta" => read_meta(source, found, outer).map(|()| true),
         _ => Ok(true),

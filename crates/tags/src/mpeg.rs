@@ -10,11 +10,6 @@ use crate::{
 /// How many tags at the end are looked through. Real files have at most three.
 const TRAILERS: usize = 16;
 
-pub(crate) fn read(source: &mut Source, found: &mut Found) -> Result<()> {
-    let front = leading(source, found, Rank::Own)?;
-    trailing(source, found, front)
-}
-
 /// Reads the `ID3v2` tags that the file begins with; returns where what follows them begins.
 pub(crate) fn leading(source: &mut Source, found: &mut Found, rank: Rank) -> Result<u64> {
     let mut at = 0;
@@ -30,7 +25,7 @@ pub(crate) fn leading(source: &mut Source, found: &mut Found, rank: Rank) -> Res
 }
 
 /// Reads the tags that the file ends with, which begin behind `front`, in whatever order they are.
-fn trailing(source: &mut Source, found: &mut Found, front: u64) -> Result<()> {
+pub(crate) fn trailing(source: &mut Source, found: &mut Found, front: u64) -> Result<()> {
     let mut end = source.length();
     for _ in 0..TRAILERS {
         let Some(start) = trailer(source, found, end)?.filter(|start| *start >= front) else {

@@ -3,7 +3,7 @@
 use crate::{
     Result,
     fields::{Found, Rank},
-    flac, mpeg,
+    flac,
     source::Source,
     vorbis,
 };
@@ -22,8 +22,8 @@ const CODECS: &[(&[u8], &[u8])] = &[
     (b"\x7fFLAC", b""),
 ];
 
-pub(crate) fn read(source: &mut Source, found: &mut Found) -> Result<()> {
-    let mut at = mpeg::leading(source, found, Rank::Foreign)?;
+pub(crate) fn read(source: &mut Source, found: &mut Found, start: u64) -> Result<()> {
+    let mut at = start;
     for _ in 0..STREAMS {
         let Some(page) = Page::read(source, at)? else { return Ok(()) };
         // After the pages that begin streams there are none of streams not begun.

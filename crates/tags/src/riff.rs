@@ -27,8 +27,8 @@ fn field(id: [u8; 4]) -> Option<Field> {
     Some(*field)
 }
 
-pub(crate) fn read(source: &mut Source, found: &mut Found) -> Result<()> {
-    let (mut at, mut data_size) = (12, None);
+pub(crate) fn read(source: &mut Source, found: &mut Found, start: u64) -> Result<()> {
+    let (mut at, mut data_size) = (start + 12, None);
     while let Some(mut chunk) = Chunk::read(source, at, u32::from_le_bytes)? {
         let body = at + 8;
         match &chunk.id {
@@ -77,8 +77,8 @@ const LIST: [u8; 16] = *b"list\x2f\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00";
 const SUMMARY: [u8; 16] = *b"\xbc\x94\x5f\x92\x5a\x52\xd2\x11\x86\xdc\x00\xc0\x4f\x8e\xdb\x8a";
 
 /// Reads Sony Wave64: chunks with a GUID and a size of 64 bits, which counts both.
-pub(crate) fn read_w64(source: &mut Source, found: &mut Found) -> Result<()> {
-    let mut at = 40_u64;
+pub(crate) fn read_w64(source: &mut Source, found: &mut Found, start: u64) -> Result<()> {
+    let mut at = start + 40;
     while let Some(header) = source.array::<24>(at)? {
         let (id, size) = header.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
         let size = size.first_chunk().map_or(0, |size| u64::from_le_bytes(*size));
@@ -93,7 +93,8 @@ pub(crate) fn read_w64(source: &mut Source, found: &mut Found) -> Result<()> {
             }
             _ => {}
         }
-        at = end.saturating_add(7) & !7;
+        // Chunks are aligned from the beginning of the first.
+        at = start.saturating_add((end - start).saturating_add(7) & !7);
     }
     Ok(())
 }

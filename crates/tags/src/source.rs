@@ -54,7 +54,8 @@ impl<'f> Source<'f> {
 
     /// Fills `out` from the position `at`; returns how much there was before the end of the file.
     pub(crate) fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize> {
-        self.left.reads = self.left.reads.checked_sub(1).ok_or(Stopped::Limit)?;
+        let reads = 1 + out.len() as u64 / 256;
+        self.left.reads = self.left.reads.checked_sub(reads).ok_or(Stopped::Limit)?;
         let mut done = 0;
         while done < out.len() {
             let at = at.saturating_add(done as u64);

@@ -2,7 +2,10 @@
 
 use tags::{Field, Format};
 
-use crate::build::{Version, aiff, chunk, chunk_be, le, read, title, wav};
+use crate::build::{
+    Version, aiff, chunk, chunk_be, comments, flac, flac_block, ilst, item, le, mp4, opus, read,
+    title, wav,
+};
 
 fn info(items: &[Vec<u8>]) -> Vec<u8> {
     chunk(b"LIST", &[b"INFO".to_vec(), items.concat()].concat())
@@ -82,6 +85,25 @@ fn chunks_behind_data_of_64_bits_are_found() {
     let list = info(&items())[8..].to_vec();
     let file = [head, guid(b"data", &[0; 61]), guid(b"list", &list)].concat();
     assert_eq!(title(&read(&file, Format::W64)), Some("Café"));
+}
+
+#[test]
+fn an_id3_tag_in_front_of_anything_fills_in_what_is_lacking() {
+    let version = Version::Three;
+    let tag = version.tag(&[version.text("TIT2", "ID3"), version.text("TALB", "Album")]);
+    let own = [chunk(b"INAM", b"Own")];
+    let items = [item(b"\xa9nam", 1, &[b"Own"])];
+    let comment = [b"TITLE=Own".to_vec()];
+    for (file, format) in [
+        (wav(&[info(&own)]), Format::Wav),
+        (aiff(&[chunk_be(b"NAME", b"Own")]), Format::Aiff),
+        (mp4(&ilst(&items)), Format::Mp4),
+        (opus(&comment), Format::Ogg),
+        (flac(&[flac_block(4, &comments(&comment))]), Format::Flac),
+    ] {
+        let tags = read(&[tag.clone(), file].concat(), format);
+        assert_eq!((title(&tags), tags.first(Field::Album)), (Some("Own"), Some("Album")));
+    }
 }
 
 #[test]
