@@ -72,3 +72,58 @@ fn author(tags: &tags::Tags) -> Option<String> {
 fn joined(names: &[String]) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    /// An `ID3v2.4` tag of text frames in UTF-8.
+    fn parsed(frames: &[(&str, &str)]) -> Patch {
+        let mut body = Vec::new();
+        for (id, text) in frames {
+            let size = u8::try_from(text.len() + 1).expect("is small");
+            body.extend([id.as_bytes(), &[0, 0, 0, size, 0, 0, 3], text.as_bytes()].concat());
+        }
+        let size =
+            [body.len() >> 7, body.len() & 0x7f].map(|it| u8::try_from(it).expect("is small"));
+        let file = [b"ID3\x04\0\0\0\0", &size[..], &body].concat();
+        parse(&mut Cursor::new(file), Container::Mp3).patch
+    }
+
+    fn name(text: &str) -> Change<Name> {
+        Change::Set(Name::parse(text).expect("is a name"))
+    }
+
+    #[test]
+    fn every_field_of_the_tags_that_a_description_has_is_in_it() {
+        let patch = parsed(&[
+            ("TIT2", "Title"),
+            ("TPE1", "Alice\0Bob"),
+            ("TALB", "Album"),
+            ("TPE2", "Band"),
+            ("TRCK", "3/12"),
+            ("TPOS", "1/2"),
+            ("TDRC", "2001-05-04"),
+            ("TCON", "17"),
+        ]);
+        let expected = Patch {
+            name: name("Title"),
+            author: name("Alice, Bob"),
+            album: name("Album"),
+            album_artist: name("Band"),
+            track: Change::Set(3),
+            disc: Change::Set(1),
+            year: Change::Set(2001),
+            genre: name("Rock"),
+        };
+        assert_eq!(patch, expected);
+    }
+
+    #[test]
+    fn what_no_description_can_have_is_left_out() {
+        let patch = parsed(&[("TIT2", "\u{202e}"), ("TRCK", "70000"), ("TPE1", "AC/DC")]);
+        assert_eq!(patch, Patch { author: name("AC/DC"), ..Patch::default() });
+    }
+}

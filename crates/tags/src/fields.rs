@@ -5,7 +5,7 @@ use crate::{Result, Stopped, date, genre, text};
 /// How many values of one field are kept.
 const VALUE_LIMIT: usize = 64;
 
-/// How many bytes of text are kept of one field.
+/// How many bytes of text are kept of one field. A longer value is cut, further values are dropped.
 const TEXT_LIMIT: usize = 64 * 1024;
 
 /// A field that tags give. Values of each are in [`Tags::all`].
@@ -209,6 +209,7 @@ impl Fields {
 
     fn push(&mut self, field: Field, value: &str) {
         let values = &mut self.values[field as usize];
+        let value = &value[..value.floor_char_boundary(TEXT_LIMIT)];
         let kept: usize = values.iter().map(String::len).sum();
         if values.len() < VALUE_LIMIT
             && kept + value.len() <= TEXT_LIMIT
