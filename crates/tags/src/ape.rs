@@ -49,10 +49,10 @@ fn read_items(
         // These bits are 0 for text.
         if flags & 0b110 == 0
             && length <= NAME_LIMIT
-            && let Some(field) = names::field(key)
+            && let Some(named) = names::field(key)
         {
             let bytes = source.bytes(value, u64::from(size).min(end.saturating_sub(value)))?;
-            fields.add(field, &text::latin1(&bytes));
+            fields.add(named, &text::latin1(&bytes));
         }
         at = value + u64::from(size);
     }

@@ -157,58 +157,87 @@ impl Tags {
     }
 }
 
+/// A field under one of the names that a format has for it. Where a tag gives a field under several
+/// names, as `ALBUMARTIST` and `ALBUMARTISTS`, the values of one are taken: that of the lowest order.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Named {
+    pub(crate) field: Field,
+    pub(crate) order: usize,
+}
+
+impl From<Field> for Named {
+    fn from(field: Field) -> Self {
+        Self { field, order: 0 }
+    }
+}
+
 /// The values of one tag.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
     /// By the number of the field.
-    values: [Vec<String>; Field::ALL.len()],
+    values: [Values; Field::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct Values {
+    texts: Vec<String>,
+    /// That of the name under which they were given.
+    order: usize,
 }
 
 impl Fields {
     fn get(&self, field: Field) -> &[String] {
-        &self.values[field as usize]
+        &self.values[field as usize].texts
     }
 
     /// Takes what a tag says of a field. NUL separates values. What says nothing is ignored.
-    pub(crate) fn add(&mut self, field: Field, text: &str) {
+    pub(crate) fn add(&mut self, named: impl Into<Named>, text: &str) {
+        let named = named.into();
         for value in text.split('\0').filter_map(text::clean) {
-            match field {
-                Field::Track => self.add_position(value, Field::Track, Field::TrackTotal),
-                Field::Disc => self.add_position(value, Field::Disc, Field::DiscTotal),
-                Field::TrackTotal | Field::DiscTotal => self.add_number(field, value),
+            match named.field {
+                Field::Track => self.add_position(named, Field::TrackTotal, value),
+                Field::Disc => self.add_position(named, Field::DiscTotal, value),
+                Field::TrackTotal | Field::DiscTotal => self.add_number(named, value),
                 Field::Genre => {
                     for genre in genre::genres(value) {
-                        self.push(field, genre);
+                        self.push(named, genre);
                     }
                 }
                 Field::Recorded | Field::Released | Field::Original => {
                     if date::year(value).is_some() {
-                        self.push(field, value);
+                        self.push(named, value);
                     }
                 }
-                _ => self.push(field, value),
+                _ => self.push(named, value),
             }
         }
     }
 
     /// Takes `2`, `02` or `2/10`.
-    fn add_position(&mut self, value: &str, number: Field, total: Field) {
+    fn add_position(&mut self, number: Named, total: Field, value: &str) {
         let (first, second) = value.split_once('/').unwrap_or((value, ""));
         self.add_number(number, first);
-        self.add_number(total, second);
+        self.add_number(Named { field: total, ..number }, second);
     }
 
     /// Takes the digits that a text begins with, unless they are a zero.
-    pub(crate) fn add_number(&mut self, field: Field, text: &str) {
+    pub(crate) fn add_number(&mut self, named: impl Into<Named>, text: &str) {
         let text = text.trim_start();
         let end = text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len());
         if let Some(number) = text[..end].parse::<u32>().ok().filter(|number| *number > 0) {
-            self.push(field, &number.to_string());
+            self.push(named.into(), &number.to_string());
         }
     }
 
-    fn push(&mut self, field: Field, value: &str) {
-        let values = &mut self.values[field as usize];
+    fn push(&mut self, named: Named, value: &str) {
+        let values = &mut self.values[named.field as usize];
+        if values.texts.is_empty() || named.order < values.order {
+            *values = Values { texts: Vec::new(), order: named.order };
+        }
+        if named.order > values.order {
+            return;
+        }
+        let values = &mut values.texts;
         let value = &value[..value.floor_char_boundary(TEXT_LIMIT)];
         let kept: usize = values.iter().map(String::len).sum();
         if values.len() < VALUE_LIMIT
@@ -222,7 +251,7 @@ impl Fields {
     /// Takes the values of fields that have none yet.
     fn fill(&mut self, other: Self) {
         for (mine, theirs) in self.values.iter_mut().zip(other.values) {
-            if mine.is_empty() {
+            if mine.texts.is_empty() {
                 *mine = theirs;
             }
         }

@@ -8,7 +8,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::{
     Field, Result,
-    fields::Fields,
+    fields::{Fields, Named},
     names, small,
     source::{ITEM_LIMIT, Source, View},
     text::{self, Endian},
@@ -315,15 +315,15 @@ impl Frames<'_, '_> {
             b"SEEK" => return Ok(self.view.array(frame.body)?.map(u32::from_be_bytes)),
             b"TXXX" | b"TXX\0" => self.take_user_text(frame, size, fields)?,
             id => {
-                let field = TEXT.iter().find(|(new, old, _)| match id {
+                let order = TEXT.iter().position(|(new, old, _)| match id {
                     [old_id @ .., 0] => *old == old_id,
                     id => *new == id,
                 });
-                if let Some((_, _, field)) = field
+                if let Some(order) = order
                     && let Some(body) = self.body(frame, size)?
                     && let Some((encoding, text)) = split_encoding(&body)
                 {
-                    fields.add(*field, &decode(encoding, text));
+                    fields.add(Named { field: TEXT[order].2, order }, &decode(encoding, text));
                 }
             }
         }
@@ -343,13 +343,13 @@ impl Frames<'_, '_> {
         };
         let Some((description, _)) = split_nul(encoding, text) else { return Ok(()) };
         let description = decode(encoding, description);
-        let Some(field) = names::field(description.trim().as_bytes()) else { return Ok(()) };
+        let Some(named) = names::field(description.trim().as_bytes()) else { return Ok(()) };
         let whole = if plain && size > DESCRIPTION_LIMIT { self.body(frame, size)? } else { head };
         let Some((encoding, text)) = whole.as_deref().and_then(split_encoding) else {
             return Ok(());
         };
         let Some((_, value)) = split_nul(encoding, text) else { return Ok(()) };
-        fields.add(field, &decode(encoding, value));
+        fields.add(named, &decode(encoding, value));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Field, Result,
-    fields::{Fields, Found, Rank},
+    fields::{Fields, Found, Named, Rank},
     flac,
     names::{self, NAME_LIMIT},
     quicktime,
@@ -15,12 +15,12 @@ const ITEMS: &[(&[u8; 4], Value)] = &[
     (b"aART", Value::Text(Field::AlbumArtist)),
     (b"cpil", Value::Number(Field::Compilation)),
     (b"disk", Value::Pair(Field::Disc, Field::DiscTotal)),
-    (b"gnre", Value::Genre),
     (b"trkn", Value::Pair(Field::Track, Field::TrackTotal)),
     (b"\xa9ART", Value::Text(Field::Artist)),
     (b"\xa9alb", Value::Text(Field::Album)),
     (b"\xa9day", Value::Text(Field::Recorded)),
     (b"\xa9gen", Value::Text(Field::Genre)),
+    (b"gnre", Value::Genre),
     (b"\xa9nam", Value::Text(Field::Title)),
     (b"\xa9wrt", Value::Text(Field::Composer)),
 ];
@@ -133,22 +133,26 @@ fn read_meta(source: &mut Source, found: &mut Found, meta: Mp4Box) -> Result<()>
 fn read_items(
     source: &mut Source,
     ilst: Mp4Box,
-    keys: &[(u32, Field)],
+    keys: &[(u32, Named)],
     fields: &mut Fields,
 ) -> Result<()> {
     boxes(source, ilst.body, ilst.end, |source, item| {
         let number = u32::from_be_bytes(item.kind);
-        let value = if &item.kind == b"----" {
-            freeform(source, item)?.map(Value::Text)
-        } else if let Some((_, value)) = ITEMS.iter().find(|(kind, _)| **kind == item.kind) {
-            Some(*value)
+        let named = if &item.kind == b"----" {
+            freeform(source, item)?
         } else {
-            keys.iter().find(|(key, _)| *key == number).map(|(_, field)| Value::Text(*field))
+            keys.iter().find(|(key, _)| *key == number).map(|(_, named)| *named)
         };
-        if let Some(value) = value {
+        let own = ITEMS.iter().position(|(kind, _)| **kind == item.kind);
+        let value = match (named, own) {
+            (Some(named), _) => Some((Value::Text(named.field), named.order)),
+            (None, Some(order)) => Some((ITEMS[order].1, order)),
+            (None, None) => None,
+        };
+        if let Some((value, order)) = value {
             boxes(source, item.body, item.end, |source, data| {
                 if &data.kind == b"data" {
-                    read_data(source, data, value, fields)?;
+                    read_data(source, data, value, order, fields)?;
                 }
                 Ok(true)
             })?;
@@ -158,41 +162,48 @@ fn read_items(
 }
 
 /// The field that a freeform item names.
-fn freeform(source: &mut Source, item: Mp4Box) -> Result<Option<Field>> {
-    let mut field = None;
+fn freeform(source: &mut Source, item: Mp4Box) -> Result<Option<Named>> {
+    let mut named = None;
     boxes(source, item.body, item.end, |source, inner| {
         if &inner.kind == b"name" {
             // Behind a version and flags.
             let length = (inner.end - inner.body).saturating_sub(4);
             let name = source.bytes(inner.body + 4, length.min(NAME_LIMIT as u64 + 1))?;
-            field = names::field(&name);
+            named = names::field(&name);
         }
         Ok(&inner.kind != b"name")
     })?;
-    Ok(field)
+    Ok(named)
 }
 
 /// Reads a `data` box: a type of the value, a locale, the value.
-fn read_data(source: &mut Source, data: Mp4Box, value: Value, fields: &mut Fields) -> Result<()> {
+fn read_data(
+    source: &mut Source,
+    data: Mp4Box,
+    value: Value,
+    order: usize,
+    fields: &mut Fields,
+) -> Result<()> {
+    let named = |field| Named { field, order };
     let Some([_, _, _, kind, _, _, _, _]) = source.array::<8>(data.body)? else { return Ok(()) };
     let length = data.end.saturating_sub(data.body + 8).min(ITEM_LIMIT);
     let bytes = source.bytes(data.body + 8, length)?;
     match value {
         // QuickTime's well-known types: 1 is UTF-8, 2 UTF-16, 21 and 22 are integers.
         Value::Text(field) => match kind {
-            2 => fields.add(field, &text::utf16(&bytes, Some(Endian::Big))),
-            21 | 22 => fields.add_number(field, &integer(&bytes).to_string()),
-            _ => fields.add(field, &text::utf8(&bytes)),
+            2 => fields.add(named(field), &text::utf16(&bytes, Some(Endian::Big))),
+            21 | 22 => fields.add_number(named(field), &integer(&bytes).to_string()),
+            _ => fields.add(named(field), &text::utf8(&bytes)),
         },
-        Value::Number(field) => fields.add_number(field, &integer(&bytes).to_string()),
+        Value::Number(field) => fields.add_number(named(field), &integer(&bytes).to_string()),
         Value::Pair(number, total) => {
             let at = |at| bytes.get(at..at + 2).map_or(0, integer);
-            fields.add_number(number, &at(2).to_string());
-            fields.add_number(total, &at(4).to_string());
+            fields.add_number(named(number), &at(2).to_string());
+            fields.add_number(named(total), &at(4).to_string());
         }
         Value::Genre => {
             let number = integer(&bytes).checked_sub(1).map(|number| number.to_string());
-            fields.add(Field::Genre, &number.unwrap_or_default());
+            fields.add(named(Field::Genre), &number.unwrap_or_default());
         }
     }
     Ok(())

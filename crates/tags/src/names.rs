@@ -1,12 +1,13 @@
 //! The names that fields have in formats that name them in words.
 
-use crate::Field;
+use crate::{Field, fields::Named};
 
 /// The longest name that is looked up, in bytes. A longer one is none of ours.
 pub(crate) const NAME_LIMIT: usize = 64;
 
 /// Names as Vorbis comments, APE items, `TXXX` frames, freeform items of MP4 and keys of QuickTime
-/// have them, in upper case and without anything but letters and digits.
+/// have them, in upper case and without anything but letters and digits. Of several names of one
+/// field, the first is believed.
 const NAMES: &[(&str, Field)] = &[
     ("ALBUM", Field::Album),
     ("ALBUMARTIST", Field::AlbumArtist),
@@ -15,11 +16,12 @@ const NAMES: &[(&str, Field)] = &[
     ("ARTISTS", Field::Artists),
     ("COMPILATION", Field::Compilation),
     ("COMPOSER", Field::Composer),
-    ("CREATIONDATE", Field::Recorded),
     ("DATE", Field::Recorded),
-    ("DISC", Field::Disc),
-    ("DISCNUMBER", Field::Disc),
+    ("YEAR", Field::Recorded),
+    ("CREATIONDATE", Field::Recorded),
     ("DISCTOTAL", Field::DiscTotal),
+    ("DISCNUMBER", Field::Disc),
+    ("DISC", Field::Disc),
     ("GENRE", Field::Genre),
     ("ORIGINALDATE", Field::Original),
     ("ORIGINALYEAR", Field::Original),
@@ -27,21 +29,23 @@ const NAMES: &[(&str, Field)] = &[
     ("TITLE", Field::Title),
     ("TOTALDISCS", Field::DiscTotal),
     ("TOTALTRACKS", Field::TrackTotal),
-    ("TRACK", Field::Track),
-    ("TRACKNUMBER", Field::Track),
     ("TRACKTOTAL", Field::TrackTotal),
-    ("YEAR", Field::Recorded),
+    ("TRACKNUMBER", Field::Track),
+    ("TRACK", Field::Track),
 ];
 
+/// The order of the first name: the formats' own ids come before.
+const FIRST: usize = 1000;
+
 /// The field that a name stands for, whatever its case and the signs between its words.
-pub(crate) fn field(name: &[u8]) -> Option<Field> {
+pub(crate) fn field(name: &[u8]) -> Option<Named> {
     if name.len() > NAME_LIMIT {
         return None;
     }
     let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
     let plain: Vec<u8> = letters.map(u8::to_ascii_uppercase).collect();
-    let (_, field) = NAMES.iter().find(|(name, _)| name.as_bytes() == plain)?;
-    Some(*field)
+    let index = NAMES.iter().position(|(name, _)| name.as_bytes() == plain)?;
+    Some(Named { field: NAMES[index].1, order: FIRST + index })
 }
 
 #[cfg(test)]
@@ -51,9 +55,10 @@ mod tests {
     #[test]
     fn case_and_signs_do_not_matter() {
         for name in ["ALBUMARTIST", "album_artist", "Album Artist", "albumArtist"] {
-            assert_eq!(field(name.as_bytes()), Some(Field::AlbumArtist), "{name}");
+            let named = field(name.as_bytes()).map(|named| named.field);
+            assert_eq!(named, Some(Field::AlbumArtist), "{name}");
         }
-        assert_eq!(field(b"ALBUMARTISTSORT"), None);
-        assert_eq!(field(b""), None);
+        assert!(field(b"ALBUMARTISTSORT").is_none());
+        assert!(field(b"").is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Field, Result,
-    fields::Fields,
+    fields::{Fields, Named},
     mp4::{Mp4Box, boxes},
     names::{self, NAME_LIMIT},
     source::Source,
@@ -71,7 +71,7 @@ fn read_text(source: &mut Source, inner: Mp4Box, field: Field, fields: &mut Fiel
 
 /// The keys that name a field, with their numbers from 1 (QuickTime File Format, "Metadata item keys
 /// atom").
-pub(crate) fn read_keys(source: &mut Source, keys: Mp4Box) -> Result<Vec<(u32, Field)>> {
+pub(crate) fn read_keys(source: &mut Source, keys: Mp4Box) -> Result<Vec<(u32, Named)>> {
     let Some(count) = source.array(keys.body + 4)?.map(u32::from_be_bytes) else {
         return Ok(Vec::new());
     };
@@ -81,7 +81,7 @@ pub(crate) fn read_keys(source: &mut Source, keys: Mp4Box) -> Result<Vec<(u32, F
         let length = (key.end - key.body).min(NAME_LIMIT as u64);
         let name = source.bytes(key.body, length)?;
         let name = name.strip_prefix(b"com.apple.quicktime.").unwrap_or(&name);
-        named.extend(names::field(name).map(|field| (number, field)));
+        named.extend(names::field(name).map(|named| (number, named)));
         Ok(number < count.min(KEY_LIMIT))
     })?;
     Ok(named)

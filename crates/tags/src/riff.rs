@@ -2,7 +2,7 @@
 
 use crate::{
     Field, Result,
-    fields::{Fields, Found, Rank},
+    fields::{Fields, Found, Named, Rank},
     id3v2,
     iff::Chunk,
     source::Source,
@@ -22,9 +22,9 @@ const ITEMS: &[(&[u8; 4], Field)] = &[
     (b"ITRK", Field::Track),
 ];
 
-fn field(id: [u8; 4]) -> Option<Field> {
-    let (_, field) = ITEMS.iter().find(|(item, _)| item.eq_ignore_ascii_case(&id))?;
-    Some(*field)
+fn field(id: [u8; 4]) -> Option<Named> {
+    let order = ITEMS.iter().position(|(item, _)| item.eq_ignore_ascii_case(&id))?;
+    Some(Named { field: ITEMS[order].1, order })
 }
 
 pub(crate) fn read(source: &mut Source, found: &mut Found, start: u64) -> Result<()> {

@@ -21,13 +21,13 @@ pub(crate) fn read(view: &mut View, at: u64, fields: &mut Fields) -> Result<()> 
         // The name first: a picture is skipped.
         let mut comment = view.bytes(at + 4, length.min(NAME_LIMIT as u64 + 1))?;
         if let Some(name) = comment.iter().position(|byte| *byte == b'=')
-            && let Some(field) = names::field(&comment[..name])
+            && let Some(named) = names::field(&comment[..name])
         {
             let have = comment.len() as u64;
             if length > have {
                 comment.extend(view.bytes(at + 4 + have, length - have)?);
             }
-            fields.add(field, &text::utf8(&comment[name + 1..]));
+            fields.add(named, &text::utf8(&comment[name + 1..]));
         }
         at += 4 + length;
     }

@@ -159,6 +159,14 @@ fn a_credit_is_kept_beside_the_artists_that_it_names() {
 }
 
 #[test]
+fn a_frame_of_its_own_is_believed_before_a_text_of_the_user() {
+    let version = Version::Three;
+    let frames = [version.text("TXXX", "artist\0Other"), version.text("TPE1", "Artist")];
+    assert_eq!(read_id3(&version.tag(&frames)).artists(), ["Artist"]);
+    assert_eq!(read_id3(&version.tag(&frames[..1])).artists(), ["Other"]);
+}
+
+#[test]
 fn the_artist_of_the_album_stands_in_for_that_of_the_song() {
     let version = Version::Three;
     let tags = read_id3(&version.tag(&[version.text("TPE2", "Band")]));

@@ -67,6 +67,18 @@ fn every_field_is_read_from_every_format() {
 }
 
 #[test]
+fn of_several_names_of_one_field_one_is_taken() {
+    let comments = ["ALBUMARTISTS=Alice", "ALBUMARTISTS=Bob", "ALBUMARTIST=A & B", "YEAR=1999"];
+    each(&list(&[&comments[..], &["ALBUM ARTIST=A & B", "DATE=2001"]].concat()), |format, tags| {
+        assert_eq!(tags.all(Field::AlbumArtist), ["A & B"], "{format}");
+        assert_eq!(tags.year(), Some(2001), "{format}");
+    });
+    each(&list(&comments[..2]), |format, tags| {
+        assert_eq!(tags.all(Field::AlbumArtist), ["Alice", "Bob"], "{format}");
+    });
+}
+
+#[test]
 fn a_comment_that_cannot_be_read_costs_itself_only() {
     let mut comments = list(&["no sign", "=", "", "TITLE=", "DATE=unknown", "TRACKNUMBER=A1"]);
     comments.extend([b"GENRE=\xff\xfe\xff".to_vec(), b"ALBUM=Caf\xe9".to_vec()]);
