@@ -183,7 +183,7 @@ fn genres_are_named() {
         ("(4)", &["Disco"]),
         ("17", &["Rock"]),
         ("Rock\0Pop", &["Rock", "Pop"]),
-        ("17\013", &["Rock", "Pop"]),
+        ("17\x0013", &["Rock", "Pop"]),
     ] {
         let tags = read_id3(&version.tag(&[version.text("TCON", text)]));
         assert_eq!(tags.all(Field::Genre), genres, "{text:?}");
@@ -211,7 +211,7 @@ fn the_year_is_that_of_the_recording_else_the_release_else_the_original() {
         assert_eq!(year(&dates[..3]), Some(1963));
         assert_eq!(year(&dates[..4]), Some(1964));
         assert_eq!(year(&[("TDRC", "unknown"), ("TDOR", "1962")]), Some(1962));
-        assert_eq!(year(&[("TDRC", "unknown\02001/05/04")]), Some(2001));
+        assert_eq!(year(&[("TDRC", "unknown\x002001/05/04")]), Some(2001));
     }
 }
 
