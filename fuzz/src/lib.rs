@@ -30,7 +30,7 @@ pub fn recognise(bytes: &[u8]) -> Option<(Container, u64)> {
 /// What the tags of `bytes` say, taken for being in `container`.
 #[must_use]
 pub fn tags(bytes: &[u8], container: Container) -> Patch {
-    tags_of::parse(Cursor::new(bytes), container).map(|tags| tags.patch).unwrap_or_default()
+    tags_of::parse(&mut Cursor::new(bytes), container).patch
 }
 
 /// What a `framecrc` stream says that comes in `pieces`: bytes, units, and seconds.

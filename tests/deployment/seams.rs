@@ -35,7 +35,7 @@ fn the_gate_sees_what_is_there() {
 
 #[test]
 fn streaming_does_not_link_what_makes_songs() {
-    assert_without("streaming", &["ingest", "crud", "lofty", "command-fds"]);
+    assert_without("streaming", &["ingest", "crud", "tags", "command-fds"]);
 }
 
 #[test]
@@ -46,12 +46,19 @@ fn packaging_and_storing_do_not_know_each_other() {
 
 #[test]
 fn rules_and_packaging_do_no_io() {
-    for package in ["music", "hls"] {
+    for package in ["music", "hls", "tags"] {
         assert_without(
             package,
             &["tokio", "mio", "hyper", "axum", "mongodb", "rusqlite", "tempfile", "rustix"],
         );
     }
+}
+
+#[test]
+fn the_reader_of_tags_knows_no_other_crate_of_ours() {
+    let ours = ["music", "hls", "store", "ingest", "service", "crud", "streaming", "gateway"];
+    assert_without("tags", &ours);
+    assert!(dependencies("ingest", &[]).contains("tags"));
 }
 
 #[test]

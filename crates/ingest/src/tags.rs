@@ -1,28 +1,12 @@
-//! What a file's tags say of the song, and how many bits its samples have. Never a reason to
-//! refuse a file.
+//! Turns the tags of a file into a description of the song. Tags are never a reason to refuse a
+//! file.
 
-use std::{
-    fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom},
-    path::Path,
-};
+use std::{fs::File, path::Path};
 
-use lofty::{
-    config::{GlobalOptions, ParseOptions, apply_global_options},
-    file::{AudioFile as _, FileType, TaggedFileExt as _},
-    probe::Probe,
-    tag::{Accessor as _, ItemKey, Tag},
-};
 use music::{Change, Name, Patch};
+use tags::{Field, Format, Limits, ReadSeek};
 
 use crate::Container;
-
-/// How much of a file is read for its tags, in bytes. Pictures are skipped, so that only a file
-/// made to cost has more.
-const READ_LIMIT: u64 = 32 << 20;
-
-/// How large one item may be, in bytes.
-const ITEM_LIMIT: usize = 1 << 20;
 
 /// What tags told.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,82 +16,114 @@ pub(crate) struct Tags {
     pub(crate) bits: Option<u8>,
 }
 
-/// Reads the tags of a file; nothing where they cannot be read.
+/// Reads the tags of a file; none if it cannot be opened. This takes as much reading as [`Limits`]
+/// allow at most, so that it ends soon even if the request that asked for it has ended.
 pub(crate) fn read(path: &Path, container: Container) -> Tags {
-    File::open(path)
-        .map_err(Into::into)
-        .and_then(|file| parse(file, container))
-        .inspect_err(|error| tracing::debug!(%error, "tags cannot be read"))
-        .unwrap_or_default()
-}
-
-/// Reads the tags of what is in a container, or what calls itself so.
-pub(crate) fn parse(
-    file: impl Read + Seek,
-    container: Container,
-) -> Result<Tags, Box<dyn std::error::Error>> {
-    // The options are the thread's.
-    apply_global_options(GlobalOptions::new().allocation_limit(ITEM_LIMIT));
-    let reader = BufReader::new(Rationed { file, left: READ_LIMIT });
-    // Only these tell bits; of the others, properties may take reading the whole file.
-    let properties = matches!(container, Container::Flac | Container::Mp4);
-    let options = ParseOptions::new().read_cover_art(false).read_properties(properties);
-    let file = match container {
-        Container::Ogg => Probe::new(reader).guess_file_type()?,
-        Container::Mp3 => Probe::with_file_type(reader, FileType::Mpeg),
-        Container::Adts => Probe::with_file_type(reader, FileType::Aac),
-        Container::Mp4 => Probe::with_file_type(reader, FileType::Mp4),
-        Container::Flac => Probe::with_file_type(reader, FileType::Flac),
-        Container::Wav => Probe::with_file_type(reader, FileType::Wav),
-        Container::Aiff => Probe::with_file_type(reader, FileType::Aiff),
-        Container::W64 => return Ok(Tags::default()),
+    match File::open(path) {
+        Ok(mut file) => parse(&mut file, container),
+        Err(error) => {
+            tracing::debug!(%error, "a file cannot be opened for its tags");
+            Tags::default()
+        }
     }
-    .options(options)
-    .read()?;
-    // The format's own kind of tag speaks last.
-    let primary = file.primary_tag();
-    let others =
-        file.tags().iter().filter(|tag| Some(tag.tag_type()) != primary.map(Tag::tag_type));
-    let patch = others.chain(primary).map(patch).fold(Patch::default(), Patch::then);
-    Ok(Tags { patch, bits: file.properties().bit_depth().filter(|bits| *bits > 0) })
 }
 
-fn patch(tag: &Tag) -> Patch {
-    let text = |key: ItemKey| Change::from(tag.get_string(key).and_then(Name::lossy));
-    let number = |number: Option<u32>| {
-        Change::from(number.and_then(|number| u16::try_from(number).ok()).filter(|it| *it > 0))
-    };
+/// Reads the tags of a file that is in `container`, or calls itself so.
+pub(crate) fn parse(file: &mut dyn ReadSeek, container: Container) -> Tags {
+    let tags = ::tags::read(file, format(container), &Limits::default());
+    if let Some(reason) = tags.stopped() {
+        tracing::debug!(%reason, "not all tags were read");
+    }
+    Tags { patch: patch(&tags), bits: tags.bits() }
+}
+
+fn format(container: Container) -> Format {
+    match container {
+        Container::Mp3 | Container::Adts => Format::Mpeg,
+        Container::Mp4 => Format::Mp4,
+        Container::Flac => Format::Flac,
+        Container::Ogg => Format::Ogg,
+        Container::Wav => Format::Wav,
+        Container::W64 => Format::W64,
+        Container::Aiff => Format::Aiff,
+    }
+}
+
+fn patch(tags: &tags::Tags) -> Patch {
+    let text = |text: Option<&str>| Change::from(text.and_then(Name::lossy));
+    let number = |number: Option<u32>| Change::from(number.and_then(|it| u16::try_from(it).ok()));
     Patch {
-        name: text(ItemKey::TrackTitle),
-        author: text(ItemKey::TrackArtist),
-        album: text(ItemKey::AlbumTitle),
-        album_artist: text(ItemKey::AlbumArtist),
-        track: number(tag.track()),
-        disc: number(tag.disk()),
-        year: number(tag.date().map(|date| date.year.into())),
-        genre: text(ItemKey::Genre),
+        name: text(tags.first(Field::Title)),
+        author: text(author(tags).as_deref()),
+        album: text(tags.first(Field::Album)),
+        album_artist: text(joined(tags.all(Field::AlbumArtist)).as_deref()),
+        track: number(tags.track().number),
+        disc: number(tags.disc().number),
+        year: Change::from(tags.year()),
+        genre: text(tags.first(Field::Genre)),
     }
 }
 
-/// A file that ends in an error once so many bytes of it were read.
-struct Rationed<F> {
-    file: F,
-    left: u64,
+/// The artists as one text. [`tags::Tags::artists`] has them one by one.
+fn author(tags: &tags::Tags) -> Option<String> {
+    joined(tags.credit())
 }
 
-impl<F: Read> Read for Rationed<F> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        self.left = self
-            .left
-            .checked_sub(read as u64)
-            .ok_or_else(|| io::Error::other("the tags take too much reading"))?;
-        Ok(read)
+fn joined(names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    /// An `ID3v2.4` tag of text frames in UTF-8.
+    fn parsed(frames: &[(&str, &str)]) -> Patch {
+        let mut body = Vec::new();
+        for (id, text) in frames {
+            let size = u8::try_from(text.len() + 1).expect("is small");
+            body.extend([id.as_bytes(), &[0, 0, 0, size, 0, 0, 3], text.as_bytes()].concat());
+        }
+        let size =
+            [body.len() >> 7, body.len() & 0x7f].map(|it| u8::try_from(it).expect("is small"));
+        let file = [b"ID3\x04\0\0\0\0", &size[..], &body].concat();
+        parse(&mut Cursor::new(file), Container::Mp3).patch
     }
-}
 
-impl<F: Seek> Seek for Rationed<F> {
-    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.file.seek(position)
+    fn name(text: &str) -> Change<Name> {
+        Change::Set(Name::parse(text).expect("is a name"))
+    }
+
+    #[test]
+    fn every_field_of_the_tags_that_a_description_has_is_in_it() {
+        let patch = parsed(&[
+            ("TIT2", "Title"),
+            ("TPE1", "Alice\0Bob"),
+            ("TALB", "Album"),
+            ("TPE2", "Band"),
+            ("TRCK", "3/12"),
+            ("TPOS", "1/2"),
+            ("TDRC", "2001-05-04"),
+            ("TCON", "17"),
+        ]);
+        let expected = Patch {
+            name: name("Title"),
+            author: name("Alice, Bob"),
+            album: name("Album"),
+            album_artist: name("Band"),
+            track: Change::Set(3),
+            disc: Change::Set(1),
+            year: Change::Set(2001),
+            genre: name("Rock"),
+        };
+        assert_eq!(patch, expected);
+    }
+
+    #[test]
+    fn what_no_description_can_have_is_left_out() {
+        let patch = parsed(&[("TIT2", "\u{202e}"), ("TRCK", "70000"), ("TPE1", "AC/DC")]);
+        assert_eq!(patch, Patch { author: name("AC/DC"), ..Patch::default() });
     }
 }

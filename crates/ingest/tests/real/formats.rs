@@ -8,7 +8,7 @@ use std::{
 
 use crate::house::{House, channel, presented};
 use ingest::testing::{Files, best_lag, decode, full_ffmpeg, piece};
-use music::{Song, Status, output_rate};
+use music::{Change, Name, Patch, Song, Status, output_rate};
 
 /// A sound that is like itself at no other lag, other in each channel, and that ends off every grid.
 const NOISE: &str = "anoisesrc=r=48000:color=pink:seed=3:a=0.6:d=4.0217[l];\
@@ -46,7 +46,7 @@ const FORMATS: &[Format] = &[
     ("vorbis.ogg", &["-c:a", "libvorbis", "-q:a", "3"], ("ogg", "vorbis", 44_100, 2, None, false)),
     ("opus.opus", &["-c:a", "libopus", "-b:a", "96k", "-ar", "48000"], ("ogg", "opus", 48_000, 2, None, false)),
     ("surround.opus", &["-c:a", "libopus", "-b:a", "256k", "-ac", "6", "-ar", "48000"], ("ogg", "opus", 48_000, 6, None, false)),
-    ("flac.oga", &["-c:a", "flac", "-sample_fmt", "s16"], ("ogg", "flac", 44_100, 2, None, true)),
+    ("flac.oga", &["-c:a", "flac", "-sample_fmt", "s16"], ("ogg", "flac", 44_100, 2, Some(16), true)),
 ];
 
 fn make(files: &Files, name: &str, encode: &[&str]) -> PathBuf {
@@ -195,6 +195,49 @@ async fn tags_describe_the_song_and_its_cover_is_not_sound() {
             song.source.media.as_ref().unwrap().format
         );
         assert_heard(&house, &song, &path).await;
+    }
+}
+
+/// How ffmpeg writes tags into each format.
+const TAGGED: &[(&str, &[&str])] = &[
+    ("2.3.mp3", &["-c:a", "libmp3lame", "-id3v2_version", "3"]),
+    ("2.4.mp3", &["-c:a", "libmp3lame", "-id3v2_version", "4"]),
+    ("aac.m4a", &["-c:a", "aac"]),
+    ("fast.m4a", &["-c:a", "alac", "-movflags", "+faststart"]),
+    ("keys.m4a", &["-c:a", "aac", "-movflags", "use_metadata_tags"]),
+    ("aac.mov", &["-c:a", "aac"]),
+    ("tagged.flac", &["-c:a", "flac"]),
+    ("flac.oga", &["-c:a", "flac"]),
+    ("vorbis.ogg", &["-c:a", "libvorbis"]),
+    ("opus.opus", &["-c:a", "libopus", "-ar", "48000"]),
+    ("info.wav", &["-c:a", "pcm_s16le"]),
+    ("rf64.wav", &["-c:a", "pcm_s16le", "-rf64", "always"]),
+    ("id3.aiff", &["-c:a", "pcm_s16be", "-write_id3v2", "1"]),
+];
+
+#[tokio::test]
+async fn tags_of_every_format_are_read_as_they_were_written() {
+    let (house, files) = (House::new().await, Files::new());
+    let name = |text: &str| Change::from(Name::lossy(text));
+    for (file, encode) in TAGGED {
+        let metadata =
+            ["title=Jóga", "artist=Björk", "album=Homogenic", "track=2", "date=1997", "genre=Pop"];
+        let mut arguments = vec!["-f", "lavfi", "-i", "sine=duration=0.5:sample_rate=44100"];
+        arguments.extend(metadata.iter().flat_map(|pair| ["-metadata", pair]));
+        arguments.extend(*encode);
+        let path = files.make(file, &arguments);
+        let tags = house.probe(&path).await.unwrap().tags;
+        let expected = Patch {
+            name: name("Jóga"),
+            author: name("Björk"),
+            album: name("Homogenic"),
+            // ffmpeg writes no track into QuickTime.
+            track: if *file == "aac.mov" { Change::Keep } else { Change::Set(2) },
+            year: Change::Set(1997),
+            genre: name("Pop"),
+            ..Patch::default()
+        };
+        assert_eq!(tags, expected, "{file}");
     }
 }
 
