@@ -55,7 +55,8 @@ async fn end_attempts(engine: &Engine, now: Timestamp, swept: &mut Swept) -> Res
         let songs = engine.store.expired(now, PAGE).await?;
         for song in &songs {
             let Some(attempt) = &song.attempt else { continue };
-            if engine.store.fail(song.id, attempt.id, INTERRUPTED).await? {
+            // It may have given a sign of life since it was listed.
+            if engine.store.fail_expired(song.id, attempt.id, now, INTERRUPTED).await? {
                 swept.attempts += 1;
                 tracing::info!(song = %song.id, attempt = %attempt.id, "an attempt was interrupted");
             }

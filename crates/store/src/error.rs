@@ -11,6 +11,10 @@ pub enum Error {
     #[error("the database is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 
+    /// There is no room for what was to be added. Nothing was; it can be once some is removed.
+    #[error("the database has no room left")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+
     /// The database URL cannot be used.
     #[error("the database URL cannot be used: {0}")]
     Url(String),

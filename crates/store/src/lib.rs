@@ -124,6 +124,16 @@ pub trait Songs: Send + Sync {
     /// once. Returns whether it happened.
     async fn fail(&self, id: SongId, attempt: RevisionId, reason: &str) -> Result<bool>;
 
+    /// Ends an attempt as [`fail`](Self::fail) does, if its lease has ended at `now`. One that was
+    /// renewed since it was found among the [`expired`](Self::expired) goes on.
+    async fn fail_expired(
+        &self,
+        id: SongId,
+        attempt: RevisionId,
+        now: Timestamp,
+        reason: &str,
+    ) -> Result<bool>;
+
     /// Songs whose attempt's lease has ended at `now`, at most `limit`, the longest ended first.
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<Song>>;
 
@@ -133,7 +143,10 @@ pub trait Songs: Send + Sync {
     /// Forgets a retired revision, whose chunks are gone.
     async fn forget(&self, id: SongId, retired: RevisionId) -> Result<()>;
 
-    /// Whether the backend answers at all.
+    /// Whether the backend answers and takes what is added.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], and [`Error::Full`] where it knows that it has no room left.
     async fn ping(&self) -> Result<()>;
 }
 

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use music::{Song, SongId, Status, testing};
 use store::{ChunkKey, Error, Query, open, testing::TestDatabase};
-use tokio::sync::Barrier;
+use tokio::{sync::Barrier, task::JoinSet};
 
 /// What a process of its own does its part of a test with.
 const SHARED: &str = "STORE_TEST_SHARED_FILE";
@@ -128,6 +128,56 @@ async fn another_process_s_long_change_delays_changes_but_no_reads() {
     assert!(begin.elapsed() < Duration::from_secs(5));
     other.execute_batch("ROLLBACK").expect("ends");
     assert!(store.remove(song.id).await.expect("removes"));
+}
+
+/// Writers, and so whoever waits behind them, are answered within the 5 s of a request.
+#[tokio::test]
+async fn changes_that_wait_for_one_lock_do_not_wait_for_each_other_as_well() {
+    let database = TestDatabase::sqlite();
+    let store = open(database.url()).await.expect("opens");
+    let song = song();
+    store.insert(&song).await.expect("inserts");
+    let other = rusqlite::Connection::open(path(&database)).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("begins");
+    let begin = Instant::now();
+    let mut waiting = JoinSet::new();
+    for _ in 0..12 {
+        let store = Arc::clone(&store);
+        waiting.spawn(async move { store.remove(song.id).await });
+    }
+    for refused in waiting.join_all().await {
+        assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    }
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    other.execute_batch("ROLLBACK").expect("ends");
+    assert!(store.remove(song.id).await.expect("removes"));
+}
+
+#[tokio::test]
+async fn a_change_whose_caller_left_while_it_waited_is_not_made_and_keeps_no_place() {
+    let database = TestDatabase::sqlite();
+    let store = open(database.url()).await.expect("opens");
+    let (left, wanted) = (song(), song());
+    store.insert(&left).await.expect("inserts");
+    store.insert(&wanted).await.expect("inserts");
+    let other = rusqlite::Connection::open(path(&database)).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("begins");
+    let remove = |id| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.remove(id).await })
+    };
+    let leaving = [remove(left.id), remove(left.id), remove(left.id)];
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let staying = remove(wanted.id);
+    leaving.iter().for_each(tokio::task::JoinHandle::abort);
+    for left in leaving {
+        assert!(left.await.expect_err("was aborted").is_cancelled());
+    }
+    // A look at the lock that had begun when they left ends.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    other.execute_batch("ROLLBACK").expect("ends");
+    assert!(staying.await.expect("runs").expect("removes"));
+    assert_eq!(store.get(left.id).await.expect("gets"), Some(left));
 }
 
 #[tokio::test]

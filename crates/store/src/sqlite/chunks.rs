@@ -5,7 +5,7 @@ use bytes::Bytes;
 use music::SongId;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{Durability, Failure, Sqlite, check, count};
+use super::{Durability, Failure, Space, Sqlite, check, count};
 use crate::{
     CHUNK_LIMIT, ChunkGroup, ChunkKey, Chunks, Error, Result, SCHEMA,
     key::{KeyRange, group_of, offset_of},
@@ -19,7 +19,7 @@ impl Sqlite {
         loop {
             let range = range.clone();
             let removed = self
-                .write(Durability::WithNext, move |transaction| {
+                .write(Durability::WithNext, Space::Reserve, move |transaction| {
                     let mut remove = transaction.prepare_cached(
                         "DELETE FROM chunks WHERE rowid IN
                          (SELECT rowid FROM chunks WHERE key >= ?1 AND key < ?2 LIMIT ?3)",
@@ -41,7 +41,7 @@ impl Chunks for Sqlite {
             return Err(Error::TooLarge(bytes.len()));
         }
         let key = key.to_string();
-        self.write(Durability::WithNext, move |transaction| {
+        self.write(Durability::WithNext, Space::Room, move |transaction| {
             let mut put = transaction.prepare_cached(
                 "INSERT INTO chunks (key, schema, bytes) VALUES (?1, ?2, ?3)
                  ON CONFLICT (key) DO UPDATE SET schema = excluded.schema, bytes = excluded.bytes",
@@ -57,7 +57,7 @@ impl Chunks for Sqlite {
             return Err(Error::TooLarge(bytes.len()));
         }
         let key = key.to_string();
-        self.write(Durability::WithNext, move |transaction| {
+        self.write(Durability::WithNext, Space::Room, move |transaction| {
             let mut put = transaction.prepare_cached(
                 "INSERT INTO chunks (key, schema, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO NOTHING",
             )?;

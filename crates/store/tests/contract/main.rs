@@ -65,6 +65,7 @@ claims! {
         an_attempt_hears_that_its_song_was_removed
         a_song_removed_during_ingest_stays_removed
         a_failed_first_attempt_makes_a_failed_song
+        an_attempt_that_was_renewed_does_not_end_as_expired
         a_failed_later_attempt_leaves_the_song_ready
         a_revision_superseded_twice_leaves_both_to_be_removed
         expired_songs_are_those_whose_lease_has_ended
