@@ -23,6 +23,13 @@ pub enum Error {
     #[error("a chunk of {0} bytes is too large")]
     TooLarge(usize),
 
+    /// A chunk's bytes are not those that were written.
+    #[error("chunk {chunk} is not as it was written")]
+    Corrupt {
+        /// Its key.
+        chunk: String,
+    },
+
     /// A document was written by a newer Segue than this one.
     #[error("{document} has schema {schema}, which is newer than this program")]
     NewerSchema {

@@ -13,6 +13,7 @@
 //!
 //! Every backend passes the claims of `tests/contract`.
 
+mod checksum;
 mod claim;
 mod error;
 mod key;
@@ -152,6 +153,10 @@ pub trait Songs: Send + Sync {
 
 /// The bytes of songs.
 ///
+/// A chunk is written with a checksum, and is only read if it still has it: of one that has changed,
+/// reads return [`Error::Corrupt`]. Chunks of earlier programs have no checksum and are read as they
+/// are.
+///
 /// What is put or removed survives a crash of the process at once, and a loss of power at the latest
 /// when a later change of a song's record has returned `Ok`: what a record promises is there.
 #[async_trait]
@@ -181,6 +186,10 @@ pub trait Chunks: Send + Sync {
 
     /// Removes every chunk of a song. Harmless to repeat.
     async fn remove_all(&self, id: SongId) -> Result<()>;
+
+    /// The names of a group's chunks, as [`ChunkKey::chunk_name`] gives them, in their order. Reads
+    /// keys only.
+    async fn chunk_names(&self, id: SongId, group: ChunkGroup) -> Result<Vec<String>>;
 
     /// The groups that hold at least one chunk, in the order of their keys, after `after`, at most
     /// `limit`. Reads in proportion to the groups, not to the chunks.

@@ -25,7 +25,7 @@ use tokio::{
     time::{sleep, timeout_at},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, checksum::Verifier};
 use reserve::Reserve;
 
 /// How long a read or a change may wait altogether: for its turn in this process, and for another
@@ -46,7 +46,8 @@ const PAGE_BYTES: u32 = 16_384;
 const CHECKPOINT_PAGES: u32 = 256;
 
 /// What makes a file of version `n` one of version `n + 1`. The version is in `user_version`.
-const MIGRATIONS: [&str; 2] = [include_str!("sqlite/1.sql"), include_str!("sqlite/2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("sqlite/1.sql"), include_str!("sqlite/2.sql"), include_str!("sqlite/3.sql")];
 
 /// A file.
 pub(crate) struct Sqlite {
@@ -56,6 +57,7 @@ pub(crate) struct Sqlite {
     /// Connections that nobody reads with at the moment.
     readers: Arc<Mutex<Vec<Connection>>>,
     reserve: Arc<Reserve>,
+    verifier: Arc<Verifier>,
 }
 
 /// The one connection that changes the file: in one process, whoever comes first is served first.
@@ -117,6 +119,7 @@ impl Sqlite {
             permits: Arc::new(Semaphore::new(READERS)),
             readers: Arc::default(),
             reserve: Arc::new(reserve),
+            verifier: Arc::default(),
         })
     }
 

@@ -86,6 +86,11 @@ claims! {
         an_original_is_read_at_any_offset
         groups_are_listed_in_the_order_of_their_keys
         groups_go_on_after_any_group
+        a_chunk_that_has_changed_is_not_read
+        a_chunk_that_comes_under_another_key_is_not_read
+        a_part_of_an_original_that_has_changed_is_not_read
+        a_chunk_without_a_checksum_is_read_as_it_is
+        a_group_names_the_chunks_that_are_there
         a_newer_chunk_is_refused;
     uploads:
         an_upload_reads_back_as_it_was_inserted
