@@ -150,6 +150,9 @@ impl Chunks for Fragile {
     async fn remove_all(&self, id: SongId) -> Result<()> {
         self.there()?.remove_all(id).await
     }
+    async fn chunk_names(&self, id: SongId, group: ChunkGroup) -> Result<Vec<String>> {
+        self.there()?.chunk_names(id, group).await
+    }
     async fn groups(
         &self,
         after: Option<(SongId, ChunkGroup)>,
