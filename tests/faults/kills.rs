@@ -161,6 +161,7 @@ impl Run {
         let gateway = self.place.gateway(&VARIABLES).await;
         self.finish_uploads(&gateway, &sender, &before).await;
         let swept = self.place.sweep().await;
+        assert_eq!(swept.missing, 0, "a ready song lacks chunks");
         let anything = swept.attempts + swept.orphans + swept.revisions + swept.uploads > 0;
         self.interrupted += usize::from(anything);
         self.swept.attempts += swept.attempts;

@@ -72,6 +72,7 @@ impl Place {
             all.orphans += swept.orphans;
             all.uploads += swept.uploads;
             all.directories += swept.directories;
+            all.missing = all.missing.max(swept.missing);
             all.complete = swept.complete;
         }
         all

@@ -23,6 +23,7 @@ async fn main() -> Result<(), BoxError> {
     let store = store::open(&config.database_url.resolve().await?).await?;
 
     let (crud, worker) = Crud::new(Arc::clone(&store), config)?;
+    crud.check_ffmpeg();
     let routes =
         crud::router(crud).merge(streaming::router(Arc::clone(&store))).merge(web::router());
     let app = service::app(routes, &http, key.as_deref());

@@ -21,6 +21,9 @@ const AT_ONCE: usize = 6;
 pub(crate) const OUR_FAULT: &str =
     "it could not be ingested, for a reason that is not the file's; try again";
 
+/// What the song says if its original is not what was sent.
+const DAMAGED: &str = "the stored original of the song is damaged; send the file again";
+
 /// See [`Ingest::run`](crate::Ingest::run).
 pub(crate) async fn run(
     engine: &Engine,
@@ -31,7 +34,7 @@ pub(crate) async fn run(
 ) -> Result<Outcome> {
     let Some(song) = engine.ask(|store| store.get(id)).await? else { return Ok(Outcome::Ended) };
     if song.revision.as_ref().is_some_and(|revision| revision.id == attempt) {
-        let_original_go(engine, id).await;
+        let_original_go(engine, &song).await;
         return Ok(Outcome::Ready(Box::new(song)));
     }
     if song.attempt.as_ref().is_none_or(|current| current.id != attempt) {
@@ -155,16 +158,18 @@ async fn commit(engine: &Engine, id: SongId, revision: Revision) -> Result<Outco
         clear(engine, id, revision.id).await?;
         return Ok(Outcome::Ended);
     };
-    let_original_go(engine, id).await;
+    let_original_go(engine, &song).await;
     Ok(Outcome::Ready(Box::new(song)))
 }
 
-/// Removes the file that a ready song was made from, where it is not to be kept.
-async fn let_original_go(engine: &Engine, id: SongId) {
-    if !engine.config.keep_original
-        && let Err(error) = engine.ask(|store| store.remove_group(id, ChunkGroup::Original)).await
+/// Removes the file that a ready song was made from, where its record says that it is not kept.
+/// What cannot be removed now is left to the sweep.
+async fn let_original_go(engine: &Engine, song: &Song) {
+    if !song.keeps_original()
+        && let Err(error) =
+            engine.ask(|store| store.remove_group(song.id, ChunkGroup::Original)).await
     {
-        tracing::warn!(%error, song = %id, "the original stays");
+        tracing::warn!(%error, song = %song.id, "an original is left to the sweep");
     }
 }
 
@@ -175,6 +180,7 @@ async fn give_up(engine: &Engine, id: SongId, attempt: RevisionId, error: &Error
     }
     let reason = match error {
         Error::Rejected(rejection) => rejection.to_string(),
+        Error::DamagedOriginal(_) => DAMAGED.to_owned(),
         _ => OUR_FAULT.to_owned(),
     };
     let ended = async {

@@ -143,7 +143,8 @@ impl Encoding<'_> {
             return Err(Rejection::Undecodable.into());
         }
         let variants = self.finish(tracks, samples).await?;
-        Ok(Revision { id: self.shelf.attempt, variants, loudness })
+        let original_discarded = !self.engine.config.keep_original;
+        Ok(Revision { id: self.shelf.attempt, variants, loudness, original_discarded })
     }
 
     async fn plan(&self, spool: &Spool, input: Recognised) -> Result<Plan> {

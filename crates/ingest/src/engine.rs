@@ -30,7 +30,7 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(store: Arc<dyn Store>, config: IngestConfig) -> Result<Self> {
         let workplace = Workplace::new(&config.work_dir)
-            .map_err(|error| Error::Io("work in the working directory", error))?;
+            .map_err(|error| Error::io("work in the working directory", error))?;
         let limits = Limits { time: config.max_ffmpeg_time, memory: config.max_ffmpeg_memory };
         let ffmpeg = Ffmpeg::new(&config.ffmpeg, limits);
         let workplace = Arc::new(workplace);
@@ -51,6 +51,11 @@ impl Engine {
     /// When a lease that begins now ends.
     pub(crate) fn lease(&self) -> Timestamp {
         after(music::now(), self.config.lease)
+    }
+
+    /// See [`Ingest::check_ffmpeg`](crate::Ingest::check_ffmpeg).
+    pub(crate) async fn check_ffmpeg(&self) -> Result<()> {
+        self.ffmpeg.check().await
     }
 
     /// Runs ffmpeg on a file that somebody sent.

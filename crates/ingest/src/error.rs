@@ -1,6 +1,6 @@
 //! Why a song could not be made: the file's fault, the caller's, or ours.
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use music::SongId;
 
@@ -34,6 +34,10 @@ pub enum Error {
     #[error("the original of song {0} is not kept")]
     NoOriginal(SongId),
 
+    /// The file that the song was made from is not in the store as it was sent.
+    #[error("the original of song {0} is damaged")]
+    DamagedOriginal(SongId),
+
     /// The store failed us.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -42,9 +46,23 @@ pub enum Error {
     #[error("cannot {0}")]
     Io(&'static str, #[source] std::io::Error),
 
+    /// The file system has no room left for what we work on, or its quota is used up.
+    #[error("cannot {0}: no room left")]
+    NoSpace(&'static str, #[source] std::io::Error),
+
     /// ffmpeg is missing, or does not do what every ffmpeg we know does.
     #[error("ffmpeg does not work: {0}")]
     Ffmpeg(String, #[source] Option<BoxError>),
+}
+
+impl Error {
+    /// The error of a file system that could not do `what`.
+    pub(crate) fn io(what: &'static str, error: std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace(what, error),
+            _ => Self::Io(what, error),
+        }
+    }
 }
 
 /// Why a file was refused, in words for whoever sent it.

@@ -76,7 +76,13 @@ pub struct Swept {
     pub orphans: usize,
     /// Working directories of processes that are no more, gone now.
     pub directories: usize,
-    /// Whether all there is was looked at. If not, the next sweep goes on where this one stopped.
+    /// Chunks of ready songs that are not in the store. They stay missing until their songs are
+    /// ingested again, and are counted each time they are looked for.
+    pub missing: usize,
+    /// Whether the last of the ready songs was looked at for missing chunks. If not, the next sweep
+    /// goes on where this one stopped.
+    pub checked: bool,
+    /// Whether all there is to tidy up was looked at. If not, the next sweep goes on where this one stopped.
     pub complete: bool,
 }
 
@@ -90,11 +96,19 @@ impl Ingest {
         Ok(Self { engine, place: Arc::default() })
     }
 
+    /// Runs ffmpeg, to see whether it is there: an operator wants to know before the first song comes.
+    ///
+    /// # Errors
+    /// [`Error::Ffmpeg`].
+    pub async fn check_ffmpeg(&self) -> Result<()> {
+        self.engine.check_ffmpeg().await
+    }
+
     /// Takes a file in, hashing it on the way.
     ///
     /// # Errors
     /// [`Rejection::TooLarge`] as soon as it is, [`Rejection::Empty`]; [`Error::Incomplete`] if
-    /// `body` ends with an error.
+    /// `body` ends with an error; [`Error::NoSpace`].
     pub async fn receive<S, E>(&self, body: S) -> Result<Spool>
     where
         S: Stream<Item = Result<Bytes, E>> + Send,
@@ -317,8 +331,8 @@ impl Ingest {
 
     /// Tidies up what crashes and interruptions left, as of `now`: ends attempts whose lease has run
     /// out, removes the chunks of retired revisions, uploads that were given up, chunks that no song
-    /// and no upload knows of, and working directories of dead processes. Does a bounded amount of
-    /// work.
+    /// and no upload knows of, and working directories of dead processes. Looks for missing chunks of
+    /// some ready songs, and logs them. Does a bounded amount of work.
     pub async fn sweep(&self, now: Timestamp) -> Result<Swept> {
         sweep::sweep(&self.engine, &self.place, now).await
     }

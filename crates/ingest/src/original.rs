@@ -63,27 +63,40 @@ async fn write(
 
 /// Whether all of a song's original is in the store. Its last part is written after all others.
 pub(crate) async fn is_complete(store: &dyn Store, song: &Song) -> store::Result<bool> {
+    if !song.keeps_original() {
+        return Ok(false);
+    }
     let Some(last) = song.source.bytes.checked_sub(1) else { return Ok(false) };
-    let part = store.read_original(song.id, last).await?;
+    let part = match store.read_original(song.id, last).await {
+        // It is there: who takes the file out hears that it is damaged.
+        Err(store::Error::Corrupt { .. }) => return Ok(true),
+        part => part?,
+    };
     Ok(part.is_some_and(|(offset, bytes)| offset + bytes.len() as u64 == song.source.bytes))
 }
 
 /// Takes a song's original out of the store.
 ///
 /// # Errors
-/// [`Error::NoOriginal`] if it is not there, or not all of it, or not as it was.
+/// [`Error::NoOriginal`] if it is not there, or not all of it; [`Error::DamagedOriginal`] if it is not
+/// as it was.
 pub(crate) async fn fetch(engine: &Engine, song: &Song) -> Result<Spool> {
     let mut spool = SpoolWriter::new(&engine.workplace, song.source.bytes).await?;
     while spool.bytes() < song.source.bytes {
         let offset = spool.bytes();
-        let part = engine.ask(|store| store.read_original(song.id, offset)).await?;
+        let part = match engine.ask(|store| store.read_original(song.id, offset)).await {
+            Err(Error::Store(store::Error::Corrupt { .. })) => {
+                return Err(Error::DamagedOriginal(song.id));
+            }
+            part => part?,
+        };
         let part = part.filter(|(begin, bytes)| *begin == offset && !bytes.is_empty());
         let (_, bytes) = part.ok_or(Error::NoOriginal(song.id))?;
         spool.write(&bytes).await?;
     }
     let spool = spool.finish().await?;
     match &song.source.sha256 {
-        Some(sha256) if sha256 != spool.sha256() => Err(Error::NoOriginal(song.id)),
+        Some(sha256) if sha256 != spool.sha256() => Err(Error::DamagedOriginal(song.id)),
         // Of an upload nobody has read all before.
         _ => Ok(spool),
     }

@@ -8,15 +8,17 @@ use std::{
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use tempfile::TempDir;
 use tokio::{fs::File, io::AsyncWriteExt as _};
 
-use crate::{Error, Rejection, Result, ffmpeg::INPUT, workplace::Workplace};
+use crate::{
+    Error, Rejection, Result,
+    workplace::{Directory, Workplace},
+};
 
 /// A file in a directory of its own, which goes when this does.
 #[derive(Debug)]
 pub struct Spool {
-    directory: TempDir,
+    directory: Directory,
     bytes: u64,
     sha256: String,
     // The directory is in it.
@@ -43,14 +45,14 @@ impl Spool {
 
     /// The file.
     pub(crate) fn path(&self) -> PathBuf {
-        self.directory.path().join(INPUT)
+        self.directory.file()
     }
 }
 
 /// A [`Spool`] that is still being written.
 pub(crate) struct SpoolWriter {
     workplace: Arc<Workplace>,
-    directory: TempDir,
+    directory: Directory,
     file: File,
     hash: Sha256,
     bytes: u64,
@@ -60,10 +62,10 @@ pub(crate) struct SpoolWriter {
 impl SpoolWriter {
     /// Begins a file of at most `limit` bytes.
     pub(crate) async fn new(workplace: &Arc<Workplace>, limit: u64) -> Result<Self> {
-        let directory = workplace.job().map_err(|error| Error::Io("make a directory", error))?;
-        let file = File::create_new(directory.path().join(INPUT))
+        let directory = workplace.job().map_err(|error| Error::io("make a directory", error))?;
+        let file = File::create_new(directory.file())
             .await
-            .map_err(|error| Error::Io("make a file", error))?;
+            .map_err(|error| Error::io("make a file", error))?;
         let workplace = Arc::clone(workplace);
         Ok(Self { workplace, directory, file, hash: Sha256::new(), bytes: 0, limit })
     }
@@ -80,12 +82,12 @@ impl SpoolWriter {
             return Err(Rejection::TooLarge { limit: self.limit }.into());
         }
         self.hash.update(bytes);
-        self.file.write_all(bytes).await.map_err(|error| Error::Io("write a file", error))
+        self.file.write_all(bytes).await.map_err(|error| Error::io("write a file", error))
     }
 
     /// Ends the file.
     pub(crate) async fn finish(mut self) -> Result<Spool> {
-        self.file.flush().await.map_err(|error| Error::Io("write a file", error))?;
+        self.file.flush().await.map_err(|error| Error::io("write a file", error))?;
         let sha256 = hexadecimal(&self.hash.finalize());
         Ok(Spool {
             directory: self.directory,

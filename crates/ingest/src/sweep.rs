@@ -1,9 +1,12 @@
 //! Tidies up what crashes left, a bounded amount at a time.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
 
 use music::{Song, SongId, Status, Timestamp};
-use store::ChunkGroup;
+use store::{ChunkGroup, ChunkKey, Cursor, Query};
 
 use crate::{Engine, Result, Swept, original};
 
@@ -15,6 +18,7 @@ const ATTEMPTS: usize = 1_000;
 const REVISIONS: usize = 1_000;
 const UPLOADS: usize = 1_000;
 const GROUPS: usize = 10_000;
+const SONGS: usize = 200;
 
 /// What a song says whose attempt stopped giving signs of life.
 pub(crate) const INTERRUPTED: &str = "ingesting it was interrupted; try again";
@@ -24,6 +28,7 @@ pub(crate) const INTERRUPTED: &str = "ingesting it was interrupted; try again";
 pub(crate) struct Place {
     chunks: Mutex<Option<(SongId, ChunkGroup)>>,
     uploads: Mutex<Option<SongId>>,
+    songs: Mutex<Option<Cursor>>,
 }
 
 fn recall<T: Copy>(place: &Mutex<Option<T>>) -> Option<T> {
@@ -46,6 +51,7 @@ pub(crate) async fn sweep(engine: &Engine, place: &Place, now: Timestamp) -> Res
         Ok(directories) => swept.directories = directories,
         Err(error) => tracing::warn!(%error, "the working directory cannot be swept"),
     }
+    check_songs(engine, place, &mut swept).await?;
     Ok(swept)
 }
 
@@ -55,7 +61,8 @@ async fn end_attempts(engine: &Engine, now: Timestamp, swept: &mut Swept) -> Res
         let songs = engine.store.expired(now, PAGE).await?;
         for song in &songs {
             let Some(attempt) = &song.attempt else { continue };
-            if engine.store.fail(song.id, attempt.id, INTERRUPTED).await? {
+            // It may have given a sign of life since it was listed.
+            if engine.store.fail_expired(song.id, attempt.id, now, INTERRUPTED).await? {
                 swept.attempts += 1;
                 tracing::info!(song = %song.id, attempt = %attempt.id, "an attempt was interrupted");
             }
@@ -151,6 +158,51 @@ async fn remove_orphans(engine: &Engine, place: &Place, swept: &mut Swept) -> Re
     Ok(())
 }
 
+/// Looks whether all chunks of ready songs are there, newest songs first. Reads keys only.
+async fn check_songs(engine: &Engine, place: &Place, swept: &mut Swept) -> Result<()> {
+    let mut after = recall(&place.songs);
+    for _ in 0..SONGS / PAGE {
+        let query =
+            Query { status: Status::Ready, words: Vec::new(), album: None, after, limit: PAGE };
+        let page = engine.store.list(&query).await?;
+        for song in &page.songs {
+            swept.missing += missing(engine, song).await?;
+        }
+        after = page.next;
+        if after.is_none() {
+            swept.checked = true;
+            break;
+        }
+    }
+    remember(&place.songs, after);
+    Ok(())
+}
+
+/// How many chunks of a song's revision are not in the store.
+async fn missing(engine: &Engine, song: &Song) -> Result<usize> {
+    let Some(revision) = &song.revision else { return Ok(0) };
+    let group = ChunkGroup::Revision(revision.id);
+    let found: HashSet<String> =
+        engine.store.chunk_names(song.id, group).await?.into_iter().collect();
+    let keys = revision.variants.iter().flat_map(|variant| {
+        let segments = variant.timeline.runs.iter().map(|run| run.count).sum();
+        let segment = |number| ChunkKey::segment(song.id, revision.id, &variant.name, number);
+        let init = ChunkKey::init(song.id, revision.id, &variant.name);
+        std::iter::once(init).chain((0..segments).map(segment))
+    });
+    let missing: Vec<_> =
+        keys.map(|key| key.chunk_name()).filter(|name| !found.contains(name)).collect();
+    let Some(first) = missing.first() else { return Ok(0) };
+    // It may have been removed, or made anew, since it was listed.
+    let present = engine.store.get(song.id).await?.and_then(|song| song.revision);
+    if present.is_none_or(|present| present.id != revision.id) {
+        return Ok(0);
+    }
+    let missing = missing.len();
+    tracing::error!(song = %song.id, missing, first, "chunks of a ready song are missing: ingest it again");
+    Ok(missing)
+}
+
 /// Whether a group of chunks is of use to a song or an upload, or may come to be.
 async fn is_wanted(
     engine: &Engine,
@@ -161,6 +213,9 @@ async fn is_wanted(
     let Some(song) = song else {
         return Ok(group == ChunkGroup::Original && is_arriving(engine, id).await?);
     };
+    if group == ChunkGroup::Original && !song.keeps_original() {
+        return Ok(false);
+    }
     // Of a file that never arrived completely nothing can be made, once nobody is sending it.
     let ended = song.status == Status::Failed && song.attempt.is_none();
     if group == ChunkGroup::Original && ended {

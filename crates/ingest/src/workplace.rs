@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::TempDir;
+use crate::ffmpeg::INPUT;
 
 const PREFIX: &str = "segue-";
 
@@ -17,11 +17,49 @@ const LOCK: &str = "lock";
 /// locked.
 const TRIES: usize = 10;
 
+/// A directory for one file, which go when this does. For that no file descriptor is needed: it goes
+/// also where the process has none left, as where the file could not be opened for that reason.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    file: &'static str,
+}
+
+impl Directory {
+    fn make(root: &Path, prefix: &str, file: &'static str) -> io::Result<Self> {
+        let made = tempfile::Builder::new().prefix(prefix).tempdir_in(root)?;
+        Ok(Self { path: made.keep(), file })
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the file is or may be made.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.path.join(self.file)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What cannot be removed says so below.
+        let _ = fs::remove_file(self.file());
+        let removed = fs::remove_dir(&self.path).or_else(|_| fs::remove_dir_all(&self.path));
+        if let Err(error) = removed
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, path = %self.path.display(), "a directory stays behind");
+        }
+    }
+}
+
 /// A directory of this process's own. Goes when this does.
 #[derive(Debug)]
 pub(crate) struct Workplace {
     root: PathBuf,
-    directory: TempDir,
+    directory: Directory,
     _lock: File,
 }
 
@@ -31,8 +69,8 @@ impl Workplace {
         fs::create_dir_all(root)?;
         sweep(root)?;
         for _ in 0..TRIES {
-            let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(root)?;
-            let path = directory.path().join(LOCK);
+            let directory = Directory::make(root, PREFIX, LOCK)?;
+            let path = directory.file();
             let lock = match File::create_new(&path) {
                 Ok(lock) => lock,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -48,8 +86,8 @@ impl Workplace {
     }
 
     /// A new directory for one job.
-    pub(crate) fn job(&self) -> io::Result<TempDir> {
-        tempfile::Builder::new().prefix("job-").tempdir_in(&self.directory)
+    pub(crate) fn job(&self) -> io::Result<Directory> {
+        Directory::make(self.directory.path(), "job-", INPUT)
     }
 
     /// Removes the directories of processes that are no more. Returns how many.

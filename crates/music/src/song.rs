@@ -111,6 +111,10 @@ pub struct Revision {
     /// How loud it is; nothing where all is silent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loudness: Option<Loudness>,
+    /// Whether the song gave up its original when it got this revision. Parts of it may still be in
+    /// the store: they are removed next.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub original_discarded: bool,
 }
 
 impl Revision {
@@ -260,6 +264,13 @@ impl Song {
             created_at: now,
             updated_at: now,
         }
+    }
+
+    /// Whether the song still has its original, as far as its record says: an upload may have
+    /// broken off.
+    #[must_use]
+    pub fn keeps_original(&self) -> bool {
+        !self.revision.as_ref().is_some_and(|revision| revision.original_discarded)
     }
 
     /// What of a revision can be played at `now`: the variants of the song's own, or of one that was

@@ -68,7 +68,7 @@ pub fn revision(id: RevisionId, samples: u64) -> Revision {
         timeline: Timeline::new(48_000, samples),
         bit_exact: false,
     };
-    Revision { id, variants: vec![variant], loudness: None }
+    Revision { id, variants: vec![variant], loudness: None, original_discarded: false }
 }
 
 /// A song whose first attempt is under way, with a lease of a minute.

@@ -12,7 +12,9 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use crate::{BoxError, HttpConfig, Jobs, Result, background, linger::linger, problem::chain};
+use crate::{
+    BoxError, HttpConfig, Jobs, Problem, Result, background, linger::linger, problem::chain,
+};
 
 /// How often the sweep runs.
 const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
@@ -85,8 +87,10 @@ pub async fn serve(
 }
 
 async fn ready(State(store): State<Arc<dyn Store>>) -> Result<StatusCode> {
-    store.ping().await?;
-    Ok(StatusCode::NO_CONTENT)
+    match store.ping().await {
+        Err(store::Error::Full(_)) => Err(Problem::unavailable("the database has no room left")),
+        answer => Ok(answer.map(|()| StatusCode::NO_CONTENT)?),
+    }
 }
 
 async fn sweep(jobs: Arc<dyn Jobs>) {

@@ -15,6 +15,9 @@ pub type Result<T, E = Problem> = std::result::Result<T, E>;
 /// How long a client is asked to wait before it tries again what failed for our reasons.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// The same where an operator or the removal of songs has to make room first.
+const RETRY_AFTER_ROOM: Duration = Duration::from_mins(1);
+
 /// An error as a client sees it. Nothing in it is internal: what is, goes to the log.
 #[derive(Debug)]
 pub struct Problem {
@@ -67,6 +70,13 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(RETRY_AFTER)
     }
 
+    /// 507: there is no room for what was sent. `detail` says where.
+    #[must_use]
+    pub fn insufficient_storage(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "insufficient-storage", detail)
+            .retry_after(RETRY_AFTER_ROOM)
+    }
+
     /// Adds a header to the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
@@ -88,6 +98,16 @@ impl From<store::Error> for Problem {
                 tracing::warn!(error = chain(&error), "database unavailable");
                 Self::unavailable("the database does not answer")
             }
+            store::Error::Full(_) => {
+                tracing::warn!(error = chain(&error), "database full");
+                Self::insufficient_storage("the database has no room left: remove songs first")
+            }
+            // The store has logged it. Trying again does not help.
+            store::Error::Corrupt { .. } => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "corrupt",
+                "the stored bytes are not as they were written; the log says which",
+            ),
             _ => Self::internal(error),
         }
     }

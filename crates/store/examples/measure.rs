@@ -1,7 +1,7 @@
 //! Measures what the store promises about time, and prints it side by side: reading a segment
-//! beside the bare driver, and lists and searches in 1,000 songs and in 100,000.
+//! beside the bare driver, verifying it on SQLite, and lists and searches in 1,000 songs and in 100,000.
 //!
-//! `cargo run --release -p store --example measure [segments] [lists]`
+//! `cargo run --release -p store --example measure [segments] [checksums] [lists]`
 
 use std::{future::Future, sync::Arc, time::Instant};
 
@@ -28,6 +28,9 @@ async fn main() {
     let is_asked = |part: &str| asked.is_empty() || asked.iter().any(|name| name == part);
     if is_asked("segments") {
         segments().await;
+    }
+    if is_asked("checksums") {
+        checksums().await;
     }
     if is_asked("lists") {
         lists("MongoDB", TestDatabase::mongodb).await;
@@ -77,6 +80,44 @@ async fn segments() {
         f64::from(SEGMENTS) / begin.elapsed().as_secs_f64()
     );
     println!("  SQLite  {:<30} {:>8.0}/s", "Store::read", through(&store, &keys).await);
+}
+
+/// Reads the same segments one at a time with their checksums and, from another file, without.
+async fn checksums() {
+    const ROUNDS: usize = 40;
+    let places = [TestDatabase::sqlite(), TestDatabase::sqlite()];
+    let mut stores = Vec::new();
+    for place in &places {
+        let store = open(place.url()).await.expect("opens");
+        let keys = filled(&*store).await;
+        stores.push((store, keys));
+    }
+    let path = places[1].url().strip_prefix("sqlite:").expect("is a file");
+    let file = rusqlite::Connection::open(path).expect("opens");
+    file.execute("UPDATE chunks SET checksum = NULL", []).expect("updates");
+    drop(file);
+
+    let mut times = [Vec::new(), Vec::new()];
+    // In turns, read by read, so that what else the machine does meets both.
+    for _ in 0..ROUNDS {
+        for number in 0..SEGMENTS as usize {
+            for (times, (store, keys)) in times.iter_mut().zip(&stores) {
+                let begin = Instant::now();
+                let bytes = store.read(&keys[number]).await.expect("reads").expect("is there");
+                times.push(begin.elapsed());
+                assert_eq!(bytes.len(), SEGMENT);
+            }
+        }
+    }
+    let [verified, unverified] = times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2].as_secs_f64() * 1e6
+    });
+    println!(
+        "SQLite, Store::read of {SEGMENT} bytes, median: {verified:.1} µs verified, \
+         {unverified:.1} µs not: {:+.1} %",
+        (verified / unverified - 1.0) * 100.0
+    );
 }
 
 /// What reads a chunk as one would without a store, and says how large it is.

@@ -11,6 +11,10 @@ pub enum Error {
     #[error("the database is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 
+    /// There is no room for what was to be added. Nothing was; it can be once some is removed.
+    #[error("the database has no room left")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+
     /// The database URL cannot be used.
     #[error("the database URL cannot be used: {0}")]
     Url(String),
@@ -18,6 +22,13 @@ pub enum Error {
     /// A chunk is larger than [`CHUNK_LIMIT`](crate::CHUNK_LIMIT).
     #[error("a chunk of {0} bytes is too large")]
     TooLarge(usize),
+
+    /// A chunk's bytes are not those that were written.
+    #[error("chunk {chunk} is not as it was written")]
+    Corrupt {
+        /// Its key.
+        chunk: String,
+    },
 
     /// A document was written by a newer Segue than this one.
     #[error("{document} has schema {schema}, which is newer than this program")]

@@ -84,6 +84,11 @@ pub(crate) fn group_of(key: &str) -> Option<(SongId, ChunkGroup)> {
     parts.next().map(|_| (song, group))
 }
 
+/// The name that a key's text has without its song, as [`ChunkKey::chunk_name`] gives it.
+pub(crate) fn name_of(key: &str) -> &str {
+    key.split_once('/').map_or(key, |(_, name)| name)
+}
+
 /// The offset that the part of an original under a key's text begins at, in bytes.
 pub(crate) fn offset_of(key: &str) -> Option<u64> {
     key.rsplit('/').next()?.parse().ok()
@@ -128,6 +133,7 @@ mod tests {
         let (song, revision) = (SongId::new(), RevisionId::new());
         let segment = ChunkKey::segment(song, revision, "64k", 7).to_string();
         assert_eq!(group_of(&segment), Some((song, ChunkGroup::Revision(revision))));
+        assert_eq!(name_of(&segment), ChunkKey::segment(song, revision, "64k", 7).chunk_name());
         let original = ChunkKey::original(song, 4_194_304).to_string();
         assert_eq!(group_of(&original), Some((song, ChunkGroup::Original)));
         assert_eq!(offset_of(&original), Some(4_194_304));

@@ -13,6 +13,7 @@
 //!
 //! Every backend passes the claims of `tests/contract`.
 
+mod checksum;
 mod claim;
 mod error;
 mod key;
@@ -124,6 +125,16 @@ pub trait Songs: Send + Sync {
     /// once. Returns whether it happened.
     async fn fail(&self, id: SongId, attempt: RevisionId, reason: &str) -> Result<bool>;
 
+    /// Ends an attempt as [`fail`](Self::fail) does, if its lease has ended at `now`. One that was
+    /// renewed since it was found among the [`expired`](Self::expired) goes on.
+    async fn fail_expired(
+        &self,
+        id: SongId,
+        attempt: RevisionId,
+        now: Timestamp,
+        reason: &str,
+    ) -> Result<bool>;
+
     /// Songs whose attempt's lease has ended at `now`, at most `limit`, the longest ended first.
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<Song>>;
 
@@ -133,11 +144,18 @@ pub trait Songs: Send + Sync {
     /// Forgets a retired revision, whose chunks are gone.
     async fn forget(&self, id: SongId, retired: RevisionId) -> Result<()>;
 
-    /// Whether the backend answers at all.
+    /// Whether the backend answers and takes what is added.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], and [`Error::Full`] where it knows that it has no room left.
     async fn ping(&self) -> Result<()>;
 }
 
 /// The bytes of songs.
+///
+/// A chunk is written with a checksum, and is only read if it still has it: of one that has changed,
+/// reads return [`Error::Corrupt`]. Chunks of earlier programs have no checksum and are read as they
+/// are.
 ///
 /// What is put or removed survives a crash of the process at once, and a loss of power at the latest
 /// when a later change of a song's record has returned `Ok`: what a record promises is there.
@@ -168,6 +186,10 @@ pub trait Chunks: Send + Sync {
 
     /// Removes every chunk of a song. Harmless to repeat.
     async fn remove_all(&self, id: SongId) -> Result<()>;
+
+    /// The names of a group's chunks, as [`ChunkKey::chunk_name`] gives them, in their order. Reads
+    /// keys only.
+    async fn chunk_names(&self, id: SongId, group: ChunkGroup) -> Result<Vec<String>>;
 
     /// The groups that hold at least one chunk, in the order of their keys, after `after`, at most
     /// `limit`. Reads in proportion to the groups, not to the chunks.

@@ -25,7 +25,7 @@ use mongodb::{
 };
 use tokio::sync::OnceCell;
 
-use crate::{Error, Result};
+use crate::{Error, Result, checksum::Verifier};
 
 /// How long a read may take, so that a request is answered within 5 s whatever the server does.
 /// The driver has no socket timeout: nothing else ends a read from a server that has stopped.
@@ -59,6 +59,7 @@ pub(crate) struct MongoDb {
     address: ConnectionString,
     collections: OnceCell<Collections>,
     prepared: OnceCell<()>,
+    verifier: Verifier,
 }
 
 struct Collections {
@@ -75,7 +76,12 @@ impl MongoDb {
     pub(crate) fn new(url: &str) -> Result<Self> {
         let address =
             ConnectionString::parse(url).map_err(|error| Error::Url(reason(url, &error)))?;
-        Ok(Self { address, collections: OnceCell::new(), prepared: OnceCell::new() })
+        Ok(Self {
+            address,
+            collections: OnceCell::new(),
+            prepared: OnceCell::new(),
+            verifier: Verifier::default(),
+        })
     }
 
     async fn collections(&self) -> mongodb::error::Result<&Collections> {

@@ -1,10 +1,12 @@
 //! SQLite: everything in one file, on one machine. Several processes may share it.
 //!
 //! Space that a removed song leaves is used by the next: the file grows to what was once needed at
-//! the same time, and shrinks only by `VACUUM`.
+//! the same time, and shrinks only by `VACUUM`. A file beside it, `…-reserve`, keeps room for removals
+//! on a disk that is full.
 
 mod chunks;
 mod claims;
+mod reserve;
 mod search;
 mod songs;
 mod uploads;
@@ -17,13 +19,21 @@ use std::{
 };
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
-use tokio::{sync::Semaphore, task};
+use tokio::{
+    sync::{OwnedMutexGuard, Semaphore},
+    task,
+    time::{sleep, timeout_at},
+};
 
-use crate::{Error, Result};
+use crate::{Error, Result, checksum::Verifier};
+use reserve::Reserve;
 
-/// How long one process waits for another's change, below the 5 s within which a request is
-/// answered.
-const BUSY_LIMIT: Duration = Duration::from_secs(4);
+/// How long a read or a change may wait altogether: for its turn in this process, and for another
+/// process's change. Below the 5 s within which a request is answered.
+const WAIT_LIMIT: Duration = Duration::from_secs(4);
+
+/// How long a change pauses before it asks again for the lock that another process has.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Reads at the same time. They wait for no writer, and seldom for the disk.
 const READERS: usize = 4;
@@ -31,8 +41,13 @@ const READERS: usize = 4;
 /// Large pages keep a segment in a few of them, and a read of it in few steps.
 const PAGE_BYTES: u32 = 16_384;
 
+/// After how many pages the log is brought into the file: 4 MiB, so that it stays small beside the
+/// reserve.
+const CHECKPOINT_PAGES: u32 = 256;
+
 /// What makes a file of version `n` one of version `n + 1`. The version is in `user_version`.
-const MIGRATIONS: [&str; 2] = [include_str!("sqlite/1.sql"), include_str!("sqlite/2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("sqlite/1.sql"), include_str!("sqlite/2.sql"), include_str!("sqlite/3.sql")];
 
 /// A file.
 pub(crate) struct Sqlite {
@@ -41,6 +56,8 @@ pub(crate) struct Sqlite {
     permits: Arc<Semaphore>,
     /// Connections that nobody reads with at the moment.
     readers: Arc<Mutex<Vec<Connection>>>,
+    reserve: Arc<Reserve>,
+    verifier: Arc<Verifier>,
 }
 
 /// The one connection that changes the file: in one process, whoever comes first is served first.
@@ -59,6 +76,15 @@ enum Durability {
     WithNext,
 }
 
+/// What room a change may take on a disk that is nearly full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Space {
+    /// What leaves the reserve where it is: the change adds something.
+    Room,
+    /// The reserve too: the change removes something, or ends what was begun while there was room.
+    Reserve,
+}
+
 impl Sqlite {
     /// Opens a file, and makes it if it is missing. The path may have `//` before it.
     pub(crate) async fn open(path: &str) -> Result<Self> {
@@ -67,13 +93,23 @@ impl Sqlite {
             return Err(Error::Url("sqlite: is followed by the path of a file".to_owned()));
         }
         let path: Arc<Path> = PathBuf::from(path).into();
-        let connection = blocking({
+        let (connection, reserve) = blocking({
             let path = Arc::clone(&path);
             move || {
-                let mut connection = connect(&path)?;
-                migrate(&mut connection, &path)?;
-                connection.pragma_update(None, "synchronous", "FULL")?;
-                Ok(connection)
+                let reserve = Reserve::of(&path);
+                let connection = match open_writer(&path) {
+                    // SQLite needs a file of its own beside the database even to read.
+                    Err(failure) if failure.is_full() => {
+                        reserve.release();
+                        open_writer(&path)?
+                    }
+                    opened => opened?,
+                };
+                if let Err(failure) = reserve.check(&connection) {
+                    let error = Error::from(failure);
+                    tracing::warn!(%error, "songs can be removed, but none added");
+                }
+                Ok((connection, reserve))
             }
         })
         .await?;
@@ -82,6 +118,8 @@ impl Sqlite {
             writer: Arc::new(Writer { connection, durability: Durability::Now }.into()),
             permits: Arc::new(Semaphore::new(READERS)),
             readers: Arc::default(),
+            reserve: Arc::new(reserve),
+            verifier: Arc::default(),
         })
     }
 
@@ -90,11 +128,14 @@ impl Sqlite {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(Error::backend)?;
+        let until = Instant::now() + WAIT_LIMIT;
+        let permit = timeout_at(until.into(), Arc::clone(&self.permits).acquire_owned()).await;
+        let permit = permit.map_err(Error::unavailable)?.map_err(Error::backend)?;
         let (path, readers) = (Arc::clone(&self.path), Arc::clone(&self.readers));
         blocking(move || {
             let idle = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut connection = idle.map_or_else(|| connect(&path), Ok)?;
+            let mut connection = idle.map_or_else(|| connect(&path, until), Ok)?;
+            connection.busy_timeout(until.saturating_duration_since(Instant::now()))?;
             let transaction = connection.transaction()?;
             let done = work(&transaction);
             drop(transaction);
@@ -105,41 +146,103 @@ impl Sqlite {
         .await
     }
 
-    /// Makes changes, all or none.
+    /// Makes changes, all or none. `work` is done again where the file is locked or the disk full.
+    ///
+    /// Changes wait for their turn in the order in which they came, and for other processes, for
+    /// [`WAIT_LIMIT`] altogether. One whose caller leaves while it waits gives up its turn, and is
+    /// not made.
     async fn write<T: Send + 'static>(
         &self,
         durability: Durability,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+        space: Space,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Clone + Send + 'static,
     ) -> Result<T> {
-        let mut writer = Arc::clone(&self.writer).lock_owned().await;
-        blocking(move || {
-            if writer.durability != durability {
-                let synchronous = if durability == Durability::Now { "FULL" } else { "NORMAL" };
-                writer.connection.pragma_update(None, "synchronous", synchronous)?;
-                writer.durability = durability;
+        let until = Instant::now() + WAIT_LIMIT;
+        let turn = timeout_at(until.into(), Arc::clone(&self.writer).lock_owned()).await;
+        let mut writer = turn.map_err(Error::unavailable)?;
+        loop {
+            let (work, reserve) = (work.clone(), Arc::clone(&self.reserve));
+            let done;
+            (writer, done) = blocking(move || {
+                let mut writer: OwnedMutexGuard<Writer> = writer;
+                let done = writer.write(durability, space, &reserve, work);
+                Ok((writer, done))
+            })
+            .await?;
+            match done {
+                // Asked again from here, not by SQLite: a wait of its own would outlast its caller.
+                Err(failure) if failure.is_busy() && Instant::now() < until => {
+                    sleep(LOCK_PAUSE).await;
+                }
+                done => return Ok(done?),
             }
-            // Immediate: a transaction that begins by reading cannot wait for its turn to write.
-            let transaction =
-                writer.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let done = work(&transaction)?;
-            transaction.commit()?;
-            Ok(done)
-        })
-        .await
+        }
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, Failure> {
+impl Writer {
+    fn write<T>(
+        &mut self,
+        durability: Durability,
+        space: Space,
+        reserve: &Reserve,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Clone,
+    ) -> Result<T, Failure> {
+        if space == Space::Room {
+            reserve.check(&self.connection)?;
+        }
+        match self.transact(durability, work.clone()) {
+            Err(failure) if failure.is_full() => {}
+            done => return done,
+        }
+        if space == Space::Reserve {
+            reserve.release();
+        }
+        // What is only in the log goes into the file, and the log's room back to the disk. Where
+        // that is not possible, the change says so.
+        let _ = self.connection.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        self.transact(durability, work)
+    }
+
+    fn transact<T>(
+        &mut self,
+        durability: Durability,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if self.durability != durability {
+            let synchronous = if durability == Durability::Now { "FULL" } else { "NORMAL" };
+            self.connection.pragma_update(None, "synchronous", synchronous)?;
+            self.durability = durability;
+        }
+        // Immediate: a transaction that begins by reading cannot wait for its turn to write.
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+}
+
+fn open_writer(path: &Path) -> Result<Connection, Failure> {
+    let mut connection = connect(path, Instant::now() + WAIT_LIMIT)?;
+    migrate(&mut connection, path)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // Changes wait by themselves.
+    connection.busy_timeout(Duration::ZERO)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, until: Instant) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_LIMIT)?;
+    connection.busy_timeout(until.saturating_duration_since(Instant::now()))?;
     connection.set_prepared_statement_cache_capacity(64);
     // Of effect on a file that is still empty.
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     // Two processes that make one file at the same moment are not made to wait for each other.
-    let until = Instant::now() + BUSY_LIMIT;
     while let Err(error) = connection.pragma_update(None, "journal_mode", "WAL") {
         if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) || Instant::now() > until {
             return Err(error.into());
@@ -206,15 +309,34 @@ impl From<Error> for Failure {
     }
 }
 
+impl Failure {
+    /// Whether another process has the file.
+    fn is_busy(&self) -> bool {
+        let Self::Sqlite(error) = self else { return false };
+        matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+        )
+    }
+
+    /// Whether the disk is full, or the quota.
+    fn is_full(&self) -> bool {
+        /// What SQLite says where a quota is used up, and of the file that processes share.
+        const UNWRITABLE: [i32; 2] =
+            [rusqlite::ffi::SQLITE_IOERR_WRITE, rusqlite::ffi::SQLITE_IOERR_SHMSIZE];
+        let Self::Sqlite(error) = self else { return false };
+        error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+            || error.sqlite_error().is_some_and(|error| UNWRITABLE.contains(&error.extended_code))
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
+        let (is_busy, is_full) = (failure.is_busy(), failure.is_full());
         match failure {
-            Failure::Sqlite(error) => match error.sqlite_error_code() {
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                    Self::unavailable(error)
-                }
-                _ => Self::backend(error),
-            },
+            Failure::Sqlite(error) if is_busy => Self::unavailable(error),
+            Failure::Sqlite(error) if is_full => Self::Full(error.into()),
+            Failure::Sqlite(error) => Self::backend(error),
             Failure::Json(error) => Self::backend(error),
             Failure::Store(error) => error,
         }

@@ -80,6 +80,50 @@ impl Drop for TestDatabase {
     }
 }
 
+/// Says in a process of its own which test it is there for.
+const ALONE: &str = "SEGUE_TEST_ALONE";
+
+/// Whether this process is there for the test of that name alone. If not, starts one that is, and
+/// waits for it.
+///
+/// # Panics
+/// If the test fails there.
+#[must_use]
+pub fn alone(test: &str) -> bool {
+    run_alone(test, &[], "exec \"$@\"")
+}
+
+/// The same, on a file system of so many megabytes for what is temporary, which goes with the
+/// process: the process has mounts of its own, which takes root or user namespaces.
+///
+/// # Panics
+/// If the test fails there, or there can be no such file system.
+#[must_use]
+pub fn alone_on_small_disk(test: &str, megabytes: u32) -> bool {
+    let folder = tempfile::tempdir().expect("makes a directory");
+    let script = format!(
+        "mount -t tmpfs -o size={megabytes}m tmpfs '{0}' && TMPDIR='{0}' exec \"$@\"",
+        folder.path().display()
+    );
+    run_alone(test, &["unshare", "--map-root-user", "--mount"], &script)
+}
+
+fn run_alone(test: &str, before: &[&str], script: &str) -> bool {
+    if env::var(ALONE).as_deref() == Ok(test) {
+        return true;
+    }
+    let program = env::current_exe().expect("is a program");
+    let mut words = before.iter().copied().chain(["sh", "-c", script, "sh"]);
+    let mut command = Command::new(words.next().expect("has a first word"));
+    command.args(words).arg(program).args(["--exact", test, "--nocapture"]);
+    let output = command.env(ALONE, test).output().expect("starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    assert!(stdout.contains("1 passed"), "there is no test {test}:\n{stdout}");
+    false
+}
+
 /// The URL of a real MongoDB server, a replica set where we start it.
 ///
 /// Blocks while the server starts.

@@ -104,6 +104,7 @@ async fn nothing_scans_a_collection() {
     store.read(&key).await.expect("reads");
     store.read_original(song.id, 2).await.expect("reads");
     assert_eq!(store.groups(None, 10).await.expect("lists").len(), 2);
+    assert_eq!(store.chunk_names(song.id, ChunkGroup::Original).await.expect("lists").len(), 1);
     store.remove_group(song.id, ChunkGroup::Original).await.expect("removes");
     store.remove_all(song.id).await.expect("removes");
 

@@ -2,6 +2,8 @@
 
 use std::{
     env, fs,
+    io::Write as _,
+    path::Path,
     process::Command,
     sync::Arc,
     time::{Duration, Instant},
@@ -9,8 +11,11 @@ use std::{
 
 use bytes::Bytes;
 use music::{Song, SongId, Status, testing};
-use store::{ChunkKey, Error, Query, open, testing::TestDatabase};
-use tokio::sync::Barrier;
+use store::{
+    ChunkKey, Error, Query, Store, open,
+    testing::{TestDatabase, alone_on_small_disk},
+};
+use tokio::{sync::Barrier, task::JoinSet};
 
 /// What a process of its own does its part of a test with.
 const SHARED: &str = "STORE_TEST_SHARED_FILE";
@@ -128,6 +133,151 @@ async fn another_process_s_long_change_delays_changes_but_no_reads() {
     assert!(begin.elapsed() < Duration::from_secs(5));
     other.execute_batch("ROLLBACK").expect("ends");
     assert!(store.remove(song.id).await.expect("removes"));
+}
+
+/// Writers, and so whoever waits behind them, are answered within the 5 s of a request.
+#[tokio::test]
+async fn changes_that_wait_for_one_lock_do_not_wait_for_each_other_as_well() {
+    let database = TestDatabase::sqlite();
+    let store = open(database.url()).await.expect("opens");
+    let song = song();
+    store.insert(&song).await.expect("inserts");
+    let other = rusqlite::Connection::open(path(&database)).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("begins");
+    let begin = Instant::now();
+    let mut waiting = JoinSet::new();
+    for _ in 0..12 {
+        let store = Arc::clone(&store);
+        waiting.spawn(async move { store.remove(song.id).await });
+    }
+    for refused in waiting.join_all().await {
+        assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    }
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    other.execute_batch("ROLLBACK").expect("ends");
+    assert!(store.remove(song.id).await.expect("removes"));
+}
+
+#[tokio::test]
+async fn a_change_whose_caller_left_while_it_waited_is_not_made_and_keeps_no_place() {
+    let database = TestDatabase::sqlite();
+    let store = open(database.url()).await.expect("opens");
+    let (left, wanted) = (song(), song());
+    store.insert(&left).await.expect("inserts");
+    store.insert(&wanted).await.expect("inserts");
+    let other = rusqlite::Connection::open(path(&database)).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("begins");
+    let remove = |id| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.remove(id).await })
+    };
+    let leaving = [remove(left.id), remove(left.id), remove(left.id)];
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let staying = remove(wanted.id);
+    leaving.iter().for_each(tokio::task::JoinHandle::abort);
+    for left in leaving {
+        assert!(left.await.expect_err("was aborted").is_cancelled());
+    }
+    // A look at the lock that had begun when they left ends.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    other.execute_batch("ROLLBACK").expect("ends");
+    assert!(staying.await.expect("runs").expect("removes"));
+    assert_eq!(store.get(left.id).await.expect("gets"), Some(left));
+}
+
+const MIB: usize = 1 << 20;
+
+/// Adds a song with six parts of a megabyte.
+async fn add(store: &dyn Store) -> store::Result<SongId> {
+    let song = song();
+    store.insert(&song).await?;
+    for part in 0..6 {
+        let bytes = Bytes::from(vec![7; MIB]);
+        store.put(&ChunkKey::original(song.id, part << 20), bytes).await?;
+    }
+    Ok(song.id)
+}
+
+async fn remove(store: &dyn Store, id: SongId) {
+    assert!(store.remove(id).await.expect("removes"));
+    store.remove_all(id).await.expect("removes");
+}
+
+/// A real file system of 64 MB, which songs fill, and then another program to the last byte.
+#[tokio::test]
+async fn on_a_full_disk_songs_can_be_removed_and_then_others_added() {
+    if !alone_on_small_disk("on_a_full_disk_songs_can_be_removed_and_then_others_added", 64) {
+        return;
+    }
+    let database = TestDatabase::sqlite();
+    let store = open(database.url()).await.expect("opens");
+    store.ping().await.expect("takes songs");
+    let mut songs = Vec::new();
+    let refused = loop {
+        match add(&*store).await {
+            Ok(id) => songs.push(id),
+            Err(error) => break error,
+        }
+        assert!(songs.len() < 64 / 6, "the disk does not fill");
+    };
+    assert!(matches!(refused, Error::Full(_)), "{refused:?}");
+    assert!(songs.len() > 4, "much room is left unused: {}", songs.len());
+    assert!(matches!(store.ping().await, Err(Error::Full(_))));
+
+    // The process is started anew when there is not a block left.
+    drop(store);
+    let filler = Path::new(path(&database)).with_file_name("filler");
+    let mut file = fs::File::create(&filler).expect("creates");
+    while file.write(&[1; 4096]).is_ok_and(|written| written > 0) {}
+    drop(file);
+    let store = open(database.url()).await.expect("opens");
+    for refused in [store.ping().await, store.insert(&song()).await, add(&*store).await.map(drop)] {
+        assert!(matches!(refused, Err(Error::Full(_))), "{refused:?}");
+    }
+    let first = store.get(songs[0]).await.expect("gets").expect("is there");
+    let described = store.describe(first.id, first.version, &first.description).await;
+    assert!(matches!(described, Err(Error::Full(_))), "{described:?}");
+
+    // The other program's file is there all the time.
+    for round in 0..3 {
+        for id in songs.drain(..2) {
+            remove(&*store, id).await;
+        }
+        store.ping().await.unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+        songs.push(add(&*store).await.unwrap_or_else(|error| panic!("round {round}: {error:?}")));
+    }
+    for id in &songs {
+        for part in 0..6 {
+            let found = store.read(&ChunkKey::original(*id, part << 20)).await.expect("reads");
+            assert!(
+                found.is_some_and(|bytes| bytes.len() == MIB && bytes.iter().all(|it| *it == 7))
+            );
+        }
+    }
+    fs::remove_file(filler).expect("removes");
+    store.ping().await.expect("takes songs");
+    let reserve = format!("{}-reserve", path(&database));
+    assert!(fs::metadata(reserve).expect("is there").len() >= 4 << 20, "it is kept again");
+}
+
+#[tokio::test]
+async fn chunks_of_a_file_from_before_checksums_are_read_as_they_are() {
+    let database = TestDatabase::sqlite();
+    let key = ChunkKey::original(SongId::new(), 0);
+    let file = rusqlite::Connection::open(path(&database)).expect("opens");
+    for step in [include_str!("../src/sqlite/1.sql"), include_str!("../src/sqlite/2.sql")] {
+        file.execute_batch(step).expect("makes tables");
+    }
+    file.pragma_update(None, "user_version", 2).expect("updates");
+    let insert = "INSERT INTO chunks (key, schema, bytes) VALUES (?1, 1, x'6f6c64')";
+    file.execute(insert, [key.to_string()]).expect("inserts");
+    drop(file);
+
+    let store = open(database.url()).await.expect("opens");
+    assert_eq!(store.read(&key).await.expect("reads"), Some(Bytes::from_static(b"old")));
+    assert!(!store.put_new(&key, Bytes::from_static(b"new")).await.expect("puts"));
+    store.put(&key, Bytes::from_static(b"new")).await.expect("puts");
+    assert_eq!(store.read(&key).await.expect("reads"), Some(Bytes::from_static(b"new")));
 }
 
 #[tokio::test]

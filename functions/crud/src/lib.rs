@@ -68,6 +68,22 @@ impl Crud {
         let crud = Self { store, ingest, uploads, dispatch, encoding, receiving, parsing, config };
         Ok((crud, worker))
     }
+
+    /// Logs a warning if ffmpeg is not there or does not run, while the process goes on to start:
+    /// what there is can be played without. Not on Lambda, where a layer brings ffmpeg and every
+    /// start is waited for.
+    pub fn check_ffmpeg(&self) {
+        if self.config.http.on_lambda {
+            return;
+        }
+        let ingest = self.ingest.clone();
+        tokio::spawn(async move {
+            if let Err(error) = ingest.check_ffmpeg().await {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "no song can be added: set FFMPEG to a working ffmpeg");
+            }
+        });
+    }
 }
 
 /// The routes under `/songs` and `/uploads`.

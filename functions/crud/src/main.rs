@@ -19,6 +19,7 @@ async fn serve() -> Result<(), BoxError> {
     if std::env::args().nth(1).as_deref() == Some("sweep") {
         return worker.sweep_all().await;
     }
+    crud.check_ffmpeg();
     service::run(service::app(crud::router(crud), &http, key.as_deref()), worker, store, &http)
         .await
 }

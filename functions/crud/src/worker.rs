@@ -79,7 +79,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Sweeps until all there is was looked at: `crud sweep`.
+    /// Sweeps until all there is was looked at, every ready song too: `crud sweep`.
     ///
     /// The songs of uploads that a crash left complete are made here and now: no process stays to
     /// hand them to. One that cannot be made keeps nothing else from being swept; it is the error.
@@ -88,7 +88,7 @@ impl Worker {
         loop {
             let swept = self.ingest.sweep(music::now()).await?;
             tracing::info!(?swept, "swept");
-            if swept.complete {
+            if swept.complete && swept.checked {
                 return made;
             }
         }

@@ -18,7 +18,7 @@ struct Stage {
     app: Router,
     store: Arc<dyn Store>,
     song: Song,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 const SEGMENT: &[u8] = b"moof and mdat, as far as this test can tell";
@@ -47,7 +47,7 @@ impl Stage {
             let key = ChunkKey::segment(song.id, revision, "128k", number);
             store.put(&key, Bytes::from_static(SEGMENT)).await.expect("puts");
         }
-        Self { app, store, song, _database: database }
+        Self { app, store, song, database }
     }
 
     /// Makes a new revision of the song, which leaves the old one to be removed at a time.
@@ -78,6 +78,26 @@ fn revision(song: &Song) -> RevisionId {
 fn ready_song() -> Song {
     let samples = music::segment_duration(48_000) + 48_000;
     testing::ready(testing::description("Jóga", "Björk"), samples)
+}
+
+#[tokio::test]
+async fn a_segment_that_has_changed_in_the_store_is_not_served() {
+    let stage = Stage::new().await;
+    let path = stage.database.url().strip_prefix("sqlite:").expect("is a file");
+    let file = rusqlite::Connection::open(path).expect("opens");
+    let key = ChunkKey::segment(stage.song.id, revision(&stage.song), "128k", 1).to_string();
+    let mut changed = SEGMENT.to_vec();
+    changed[7] ^= 1;
+    let update = "UPDATE chunks SET bytes = ?2 WHERE key = ?1";
+    assert_eq!(file.execute(update, rusqlite::params![key, changed]).expect("updates"), 1);
+    let get = |name: &str| Call::get(&stage.app, &stage.under_revision(&format!("128k/{name}")));
+    for call in [get("1.m4s"), get("1.m4s").header("range", "bytes=0-3")] {
+        let answer = call.empty().await;
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.problem(), "corrupt");
+        assert_eq!(answer.header("etag"), "");
+    }
+    assert_eq!(get("0.m4s").empty().await.status, StatusCode::OK);
 }
 
 #[tokio::test]

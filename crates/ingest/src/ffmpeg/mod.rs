@@ -66,6 +66,35 @@ impl Ffmpeg {
         Self { program: located(program), limits }
     }
 
+    /// Whether the program is there and runs.
+    ///
+    /// # Errors
+    /// [`Error::Ffmpeg`].
+    pub(crate) async fn check(&self) -> Result<()> {
+        /// A program that takes longer to load encodes nothing either.
+        const LIMIT: Duration = Duration::from_secs(10);
+        let mut command = Command::new(&self.program);
+        command
+            .arg("-version")
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        let complaint = match tokio::time::timeout(LIMIT, command.status()).await {
+            Ok(Ok(status)) if status.success() => return Ok(()),
+            Ok(Ok(status)) => format!("its -version ends with {status}"),
+            Ok(Err(error)) => return Err(self.not_started(error)),
+            Err(elapsed) => format!("its -version does not end: {elapsed}"),
+        };
+        Err(Error::Ffmpeg(format!("{}: {complaint}", self.program.display()), None))
+    }
+
+    fn not_started(&self, error: io::Error) -> Error {
+        let program = self.program.display();
+        Error::Ffmpeg(format!("{program} cannot be started"), Some(error.into()))
+    }
+
     /// Runs ffmpeg in `directory`, while `work` reads what it writes to so many pipes.
     ///
     /// Gives what `work` gave, once ffmpeg has ended well. If `work` fails, ffmpeg is killed.
@@ -116,12 +145,7 @@ impl Ffmpeg {
         command
             .fd_mappings(mappings)
             .map_err(|error| Error::Io("make a pipe", io::Error::other(error)))?;
-        let mut child = command.spawn().map_err(|error| {
-            Error::Ffmpeg(
-                format!("{} cannot be started", self.program.display()),
-                Some(error.into()),
-            )
-        })?;
+        let mut child = command.spawn().map_err(|error| self.not_started(error))?;
         // Ours of the writing ends go with the command, or no pipe would ever end.
         drop(command);
         self.limit(&child);

@@ -224,6 +224,116 @@ async fn without_an_original_there_is_no_other_revision() {
     assert!(matches!(house.ingest.again(SongId::new()).await, Err(Error::NoSuchSong(_))));
 }
 
+/// The record gives the original up with the commit: from then on a crash at any step of its removal
+/// leaves a ready song, and parts for the sweep.
+#[tokio::test]
+async fn an_original_is_given_up_whatever_interrupts_its_removal() {
+    let files = Files::new();
+    let house = House::with(|config| config.keep_original = false).await;
+    let path = files.make("a.wav", &["-f", "lavfi", "-i", "sine=d=20:r=44100", "-ac", "2"]);
+    let (song, spool) = house.add(&path).await.unwrap();
+    let mut parts = Vec::new();
+    while let Some((offset, bytes)) =
+        house.store.read_original(song.id, parts.len() as u64 * (1 << 20)).await.unwrap()
+    {
+        parts.push((ChunkKey::original(song.id, offset), bytes));
+    }
+    assert_eq!(parts.len(), 4);
+    let attempt = song.attempt.as_ref().unwrap().id;
+    let Outcome::Ready(ready) =
+        house.ingest.run(song.id, attempt, Some(spool), None).await.unwrap()
+    else {
+        panic!("nobody ended it")
+    };
+    let revision = [(song.id, ChunkGroup::Revision(attempt))];
+    assert_eq!(groups(&house).await, revision);
+
+    for left in [&parts[..], &parts[1..], &parts[..3], &parts[..1], &parts[3..]] {
+        for delivered_again in [false, true] {
+            for (key, bytes) in left {
+                house.store.put(key, bytes.clone()).await.unwrap();
+            }
+            let again = house.ingest.again(song.id).await;
+            assert!(matches!(again, Err(Error::NoOriginal(_))), "{again:?}");
+            if delivered_again {
+                let run = house.ingest.run(song.id, attempt, None, None).await.unwrap();
+                assert_eq!(run, Outcome::Ready(ready.clone()));
+            } else {
+                assert_eq!(house.ingest.sweep(minutes(20)).await.unwrap().orphans, 1);
+            }
+            assert_eq!(groups(&house).await, revision);
+            assert_eq!(get(&house, &song).await, *ready);
+        }
+    }
+}
+
+/// What is not kept of songs to come is kept of those that have it.
+#[tokio::test]
+async fn an_original_that_was_kept_stays_when_those_to_come_are_not() {
+    let (house, files) = (House::new().await, Files::new());
+    let song = house.ingest(&short(&files, "a.wav", 440)).await.unwrap();
+    let mut config = house.config.clone();
+    config.keep_original = false;
+    let ingest = Ingest::new(house.store.clone(), config).unwrap();
+    assert_eq!(ingest.sweep(minutes(20)).await.unwrap().orphans, 0);
+    assert!(ingest.again(song.id).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_original_that_has_changed_in_the_store_fails_its_attempt_with_a_reason() {
+    let (house, files) = (House::new().await, Files::new());
+    let song = house.ingest(&short(&files, "a.wav", 440)).await.unwrap();
+    let path = house.database.url().strip_prefix("sqlite:").unwrap();
+    let file = rusqlite::Connection::open(path).unwrap();
+    let changed = "UPDATE chunks SET bytes = zeroblob(length(bytes)) WHERE key = ?1";
+    // The last part, then the first as well.
+    for offset in [1 << 20, 0] {
+        let key = ChunkKey::original(song.id, offset).to_string();
+        assert_eq!(file.execute(changed, [key]).unwrap(), 1);
+        let again = house.ingest.again(song.id).await.unwrap();
+        let run = house.ingest.run(song.id, again.attempt.unwrap().id, None, None).await;
+        assert!(matches!(run, Err(Error::DamagedOriginal(_))), "{run:?}");
+        let after = get(&house, &song).await;
+        assert_eq!((after.status, &after.revision), (Status::Ready, &song.revision));
+        assert!(after.error.unwrap().contains("damaged"));
+    }
+}
+
+#[tokio::test]
+async fn missing_chunks_of_ready_songs_are_found_from_sweep_to_sweep() {
+    let house = House::new().await;
+    let mut songs = Vec::new();
+    for _ in 0..250 {
+        // An initialization section and two segments.
+        let song = music::testing::ready(music::testing::description("n", "a"), 480_000);
+        house.store.insert(&song).await.unwrap();
+        songs.push(song);
+    }
+    let put = async |song: &Song, name: &str| {
+        let id = song.revision.as_ref().unwrap().id;
+        let key = match name.parse() {
+            Ok(number) => ChunkKey::segment(song.id, id, "128k", number),
+            Err(_) => ChunkKey::init(song.id, id, "128k"),
+        };
+        house.store.put(&key, vec![1].into()).await.unwrap();
+    };
+    // Of the newest, all are there; of the next, one is missing and another too many.
+    for name in ["init", "0", "1"] {
+        put(&songs[249], name).await;
+    }
+    for name in ["init", "1", "2"] {
+        put(&songs[248], name).await;
+    }
+    let sweep = async || house.ingest.sweep(music::now()).await.unwrap();
+    let swept = [sweep().await, sweep().await, sweep().await];
+    let found = swept.map(|swept| (swept.missing, swept.checked, swept.complete));
+    assert_eq!(
+        found,
+        [(1 + 198 * 3, false, true), (50 * 3, true, true), (1 + 198 * 3, false, true)]
+    );
+    assert_eq!(house.store.get(songs[0].id).await.unwrap().unwrap(), songs[0], "it stays");
+}
+
 #[tokio::test]
 async fn an_original_that_is_not_what_was_sent_is_not_ingested() {
     let (house, files) = (House::new().await, Files::new());
@@ -233,8 +343,10 @@ async fn an_original_that_is_not_what_was_sent_is_not_ingested() {
     bytes[1000] ^= 1;
     house.store.put(&key, bytes.into()).await.unwrap();
     let run = house.ingest.run(song.id, song.attempt.as_ref().unwrap().id, None, None).await;
-    assert!(matches!(run, Err(Error::NoOriginal(_))), "{run:?}");
-    assert_eq!(get(&house, &song).await.status, Status::Failed);
+    assert!(matches!(run, Err(Error::DamagedOriginal(_))), "{run:?}");
+    let song = get(&house, &song).await;
+    assert_eq!(song.status, Status::Failed);
+    assert!(song.error.unwrap().contains("damaged"));
 }
 
 /// A song of whose file only the first bytes are in the store.

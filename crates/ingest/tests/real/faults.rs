@@ -97,6 +97,15 @@ impl Songs for Fragile {
     async fn fail(&self, id: SongId, attempt: RevisionId, reason: &str) -> Result<bool> {
         self.there()?.fail(id, attempt, reason).await
     }
+    async fn fail_expired(
+        &self,
+        id: SongId,
+        attempt: RevisionId,
+        now: Timestamp,
+        reason: &str,
+    ) -> Result<bool> {
+        self.there()?.fail_expired(id, attempt, now, reason).await
+    }
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<Song>> {
         self.there()?.expired(now, limit).await
     }
@@ -140,6 +149,9 @@ impl Chunks for Fragile {
     }
     async fn remove_all(&self, id: SongId) -> Result<()> {
         self.there()?.remove_all(id).await
+    }
+    async fn chunk_names(&self, id: SongId, group: ChunkGroup) -> Result<Vec<String>> {
+        self.there()?.chunk_names(id, group).await
     }
     async fn groups(
         &self,

@@ -19,7 +19,7 @@ pub(crate) struct House {
     pub(crate) ingest: Ingest,
     pub(crate) config: IngestConfig,
     pub(crate) work_dir: TempDir,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
 }
 
 impl House {
@@ -39,7 +39,7 @@ impl House {
         };
         change(&mut config);
         let ingest = Ingest::new(Arc::clone(&store), config.clone()).unwrap();
-        Self { store, ingest, config, work_dir, _database: database }
+        Self { store, ingest, config, work_dir, database }
     }
 
     pub(crate) async fn receive(&self, path: &Path) -> Result<Spool, Error> {

@@ -6,4 +6,5 @@ mod faults;
 mod formats;
 mod hostile;
 mod house;
+mod room;
 mod variants;

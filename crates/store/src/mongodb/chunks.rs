@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use mongodb::{
     bson::{Document, RawBsonRef, RawDocument, doc},
     raw_batch_cursor::RawBatch,
@@ -12,7 +12,7 @@ use music::SongId;
 use super::{DUPLICATE_KEY, MongoDb, READ_LIMIT, WRITE_LIMIT, code, document, within};
 use crate::{
     CHUNK_LIMIT, ChunkGroup, ChunkKey, Chunks, Error, Result,
-    key::{KeyRange, group_of, offset_of},
+    key::{KeyRange, group_of, name_of, offset_of},
 };
 
 /// A server's reply, as it came.
@@ -42,6 +42,12 @@ impl MongoDb {
         let reply = Bytes::from_owner(Reply(batch));
         let first = first_document(&reply).map_err(Error::backend)?;
         Ok(first.map(|document| reply.slice_ref(document.as_bytes())))
+    }
+
+    fn bytes_of(&self, document: &Bytes) -> Result<Option<Bytes>> {
+        let raw = RawDocument::from_bytes(document).map_err(Error::backend)?;
+        let bytes = document::chunk_bytes(raw, &self.verifier)?;
+        Ok(bytes.map(|bytes| document.slice_ref(bytes)))
     }
 
     async fn remove_range(&self, range: KeyRange) -> Result<()> {
@@ -93,7 +99,7 @@ impl Chunks for MongoDb {
 
     async fn read(&self, key: &ChunkKey) -> Result<Option<Bytes>> {
         let found = self.first(doc! { "_id": key.to_string() }, None).await?;
-        found.map_or(Ok(None), |document| bytes_of(&document))
+        found.map_or(Ok(None), |document| self.bytes_of(&document))
     }
 
     async fn read_original(&self, id: SongId, offset: u64) -> Result<Option<(u64, Bytes)>> {
@@ -105,7 +111,9 @@ impl Chunks for MongoDb {
         };
         let begin =
             RawDocument::from_bytes(&found).map_err(Error::backend)?.get_str("_id").map(offset_of);
-        let (Ok(Some(begin)), Some(bytes)) = (begin, bytes_of(&found)?) else { return Ok(None) };
+        let (Ok(Some(begin)), Some(bytes)) = (begin, self.bytes_of(&found)?) else {
+            return Ok(None);
+        };
         Ok((offset - begin < bytes.len() as u64).then_some((begin, bytes)))
     }
 
@@ -115,6 +123,19 @@ impl Chunks for MongoDb {
 
     async fn remove_all(&self, id: SongId) -> Result<()> {
         self.remove_range(KeyRange::song(id)).await
+    }
+
+    async fn chunk_names(&self, id: SongId, group: ChunkGroup) -> Result<Vec<String>> {
+        let range = KeyRange::group(id, group);
+        let filter = doc! { "_id": { "$gte": range.first, "$lt": range.end } };
+        let found: Vec<Document> = within(READ_LIMIT, async {
+            let chunks = self.collections().await?.chunks.clone_with_type();
+            let find = chunks.find(filter).projection(doc! { "_id": 1 });
+            find.sort(doc! { "_id": 1 }).await?.try_collect().await
+        })
+        .await?;
+        let name = |document: &Document| document.get_str("_id").map(|key| name_of(key).to_owned());
+        found.iter().map(|document| name(document).map_err(Error::backend)).collect()
     }
 
     async fn groups(
@@ -150,9 +171,4 @@ impl Chunks for MongoDb {
 fn first_document(reply: &[u8]) -> mongodb::bson::error::Result<Option<&RawDocument>> {
     let batch = RawDocument::from_bytes(reply)?.get_document("cursor")?.get_array("firstBatch")?;
     Ok(batch.get(0)?.and_then(RawBsonRef::as_document))
-}
-
-fn bytes_of(document: &Bytes) -> Result<Option<Bytes>> {
-    let bytes = document::chunk_bytes(RawDocument::from_bytes(document).map_err(Error::backend)?)?;
-    Ok(bytes.map(|bytes| document.slice_ref(bytes)))
 }

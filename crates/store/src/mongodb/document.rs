@@ -11,7 +11,11 @@ use mongodb::bson::{
 use music::{Description, Song, Source};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{ChunkKey, Error, Result, SCHEMA, query::prefixes};
+use crate::{
+    ChunkKey, Error, Result, SCHEMA,
+    checksum::{Verifier, checksum},
+    query::prefixes,
+};
 
 /// The fields of a description that a song may lack.
 const OPTIONAL: [&str; 6] = ["album", "album_artist", "track", "disc", "year", "genre"];
@@ -111,23 +115,43 @@ pub(super) fn record<T: DeserializeOwned>(mut document: Document) -> Result<Opti
 }
 
 pub(super) fn of_chunk(key: &ChunkKey, bytes: &[u8]) -> RawDocumentBuf {
+    let id = key.to_string();
     let mut document = rawdoc! {
-        "_id": key.to_string(),
+        "_id": &*id,
         "schema": SCHEMA,
         "music_id": key.song().to_string(),
         "chunk_name": key.chunk_name(),
+        "checksum": i64::from(checksum(&id, bytes)),
     };
     let bytes = mongodb::bson::RawBinaryRef { subtype: BinarySubtype::Generic, bytes };
     document.append(cstr!("chunk_bytes"), bytes);
     document
 }
 
-/// The bytes in a chunk's document; nothing where it is none of ours.
-pub(super) fn chunk_bytes(document: &RawDocument) -> Result<Option<&[u8]>> {
+/// The bytes in a chunk's document, verified; nothing where it is none of ours.
+pub(super) fn chunk_bytes<'a>(
+    document: &'a RawDocument,
+    verifier: &Verifier,
+) -> Result<Option<&'a [u8]>> {
     if !is_ours(document)? {
         return Ok(None);
     }
-    document.get_binary("chunk_bytes").map(|binary| Some(binary.bytes)).map_err(Error::backend)
+    let bytes = document.get_binary("chunk_bytes").map_err(Error::backend)?.bytes;
+    let checksum = integer(document.get("checksum").map_err(Error::backend)?);
+    verifier.verify(document.get_str("_id").map_err(Error::backend)?, bytes, checksum)?;
+    Ok(Some(bytes))
+}
+
+/// A number, of whatever type the tool that wrote it gives to numbers.
+fn integer(value: Option<RawBsonRef<'_>>) -> Option<i64> {
+    match value? {
+        RawBsonRef::Int32(number) => Some(number.into()),
+        RawBsonRef::Int64(number) => Some(number),
+        // Shells and import tools write every number as a double.
+        #[expect(clippy::cast_possible_truncation, reason = "saturates, and so stays another")]
+        RawBsonRef::Double(number) => Some(number as i64),
+        _ => None,
+    }
 }
 
 /// Whether a document is one of ours, not the predecessor's, which have no schema.
@@ -135,13 +159,8 @@ pub(super) fn chunk_bytes(document: &RawDocument) -> Result<Option<&[u8]>> {
 /// # Errors
 /// [`Error::NewerSchema`] if it is one of ours to come.
 pub(super) fn is_ours(document: &RawDocument) -> Result<bool> {
-    let schema = match document.get("schema").map_err(Error::backend)? {
-        Some(RawBsonRef::Int32(schema)) => i64::from(schema),
-        Some(RawBsonRef::Int64(schema)) => schema,
-        // Shells and import tools write every number as a double.
-        #[expect(clippy::cast_possible_truncation, reason = "saturates, and so stays newer")]
-        Some(RawBsonRef::Double(schema)) => schema as i64,
-        _ => return Ok(false),
+    let Some(schema) = integer(document.get("schema").map_err(Error::backend)?) else {
+        return Ok(false);
     };
     if schema > i64::from(SCHEMA) {
         let document = match document.get_str("_id") {

@@ -164,12 +164,19 @@ impl Songs for MongoDb {
     }
 
     async fn fail(&self, id: SongId, attempt: RevisionId, reason: &str) -> Result<bool> {
-        let update = changed(doc! {
-            "error": literal(&reason)?,
-            "status": { "$cond": [is_there("$revision"), "$status", "failed"] },
-            "retired": and_retired("$attempt", now()),
-        });
-        self.change(id, under_way(attempt), vec![update, doc! { "$unset": "attempt" }]).await
+        self.change(id, under_way(attempt), failed(reason)?).await
+    }
+
+    async fn fail_expired(
+        &self,
+        id: SongId,
+        attempt: RevisionId,
+        now: Timestamp,
+        reason: &str,
+    ) -> Result<bool> {
+        let mut is_over = under_way(attempt);
+        is_over.insert("attempt.lease_until", doc! { "$lte": now.as_millisecond() });
+        self.change(id, is_over, failed(reason)?).await
     }
 
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<Song>> {
@@ -215,6 +222,16 @@ fn of_ours(id: SongId, condition: Document) -> Document {
 
 fn under_way(attempt: RevisionId) -> Document {
     doc! { "attempt.id": attempt.to_string() }
+}
+
+/// The update that ends the attempt under way.
+fn failed(reason: &str) -> Result<Vec<Document>> {
+    let update = changed(doc! {
+        "error": literal(&reason)?,
+        "status": { "$cond": [is_there("$revision"), "$status", "failed"] },
+        "retired": and_retired("$attempt", now()),
+    });
+    Ok(vec![update, doc! { "$unset": "attempt" }])
 }
 
 /// The stage of an update that sets fields, and what every change sets.

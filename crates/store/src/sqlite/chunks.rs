@@ -1,14 +1,17 @@
 //! Chunks: one row each, found by the text of its key.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use music::SongId;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{Durability, Failure, Sqlite, check, count};
+use super::{Durability, Failure, Space, Sqlite, check, count};
 use crate::{
     CHUNK_LIMIT, ChunkGroup, ChunkKey, Chunks, Error, Result, SCHEMA,
-    key::{KeyRange, group_of, offset_of},
+    checksum::{Verifier, checksum},
+    key::{KeyRange, group_of, name_of, offset_of},
 };
 
 /// Chunks removed at a time, so that others can write in between.
@@ -19,7 +22,7 @@ impl Sqlite {
         loop {
             let range = range.clone();
             let removed = self
-                .write(Durability::WithNext, move |transaction| {
+                .write(Durability::WithNext, Space::Reserve, move |transaction| {
                     let mut remove = transaction.prepare_cached(
                         "DELETE FROM chunks WHERE rowid IN
                          (SELECT rowid FROM chunks WHERE key >= ?1 AND key < ?2 LIMIT ?3)",
@@ -41,12 +44,13 @@ impl Chunks for Sqlite {
             return Err(Error::TooLarge(bytes.len()));
         }
         let key = key.to_string();
-        self.write(Durability::WithNext, move |transaction| {
+        self.write(Durability::WithNext, Space::Room, move |transaction| {
             let mut put = transaction.prepare_cached(
-                "INSERT INTO chunks (key, schema, bytes) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (key) DO UPDATE SET schema = excluded.schema, bytes = excluded.bytes",
+                "INSERT INTO chunks (key, schema, bytes, checksum) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (key) DO UPDATE SET schema = excluded.schema, bytes = excluded.bytes,
+                 checksum = excluded.checksum",
             )?;
-            put.execute(params![key, SCHEMA, &bytes[..]])?;
+            put.execute(params![key, SCHEMA, &bytes[..], checksum(&key, &bytes)])?;
             Ok(())
         })
         .await
@@ -57,22 +61,23 @@ impl Chunks for Sqlite {
             return Err(Error::TooLarge(bytes.len()));
         }
         let key = key.to_string();
-        self.write(Durability::WithNext, move |transaction| {
+        self.write(Durability::WithNext, Space::Room, move |transaction| {
             let mut put = transaction.prepare_cached(
-                "INSERT INTO chunks (key, schema, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO NOTHING",
+                "INSERT INTO chunks (key, schema, bytes, checksum) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (key) DO NOTHING",
             )?;
-            Ok(put.execute(params![key, SCHEMA, &bytes[..]])? == 1)
+            Ok(put.execute(params![key, SCHEMA, &bytes[..], checksum(&key, &bytes)])? == 1)
         })
         .await
     }
 
     async fn read(&self, key: &ChunkKey) -> Result<Option<Bytes>> {
-        let key = key.to_string();
+        let (key, verifier) = (key.to_string(), Arc::clone(&self.verifier));
         self.read(move |transaction| {
             let mut find = transaction
-                .prepare_cached("SELECT key, schema, bytes FROM chunks WHERE key = ?1")?;
+                .prepare_cached("SELECT key, schema, bytes, checksum FROM chunks WHERE key = ?1")?;
             Ok(find
-                .query_one([key], |row| Ok(chunk(row)))
+                .query_one([key], |row| Ok(chunk(row, &verifier)))
                 .optional()?
                 .transpose()?
                 .map(|(_, bytes)| bytes))
@@ -83,11 +88,14 @@ impl Chunks for Sqlite {
     async fn read_original(&self, id: SongId, offset: u64) -> Result<Option<(u64, Bytes)>> {
         let first = KeyRange::group(id, ChunkGroup::Original).first;
         let last = ChunkKey::original(id, offset).to_string();
+        let verifier = Arc::clone(&self.verifier);
         self.read(move |transaction| {
             let mut find = transaction.prepare_cached(
-                "SELECT key, schema, bytes FROM chunks WHERE key >= ?1 AND key <= ?2 ORDER BY key DESC LIMIT 1",
+                "SELECT key, schema, bytes, checksum FROM chunks
+                 WHERE key >= ?1 AND key <= ?2 ORDER BY key DESC LIMIT 1",
             )?;
-            let found = find.query_one([first, last], |row| Ok(chunk(row))).optional()?.transpose()?;
+            let found = find.query_one([first, last], |row| Ok(chunk(row, &verifier)));
+            let found = found.optional()?.transpose()?;
             let found = found.and_then(|(key, bytes)| Some((offset_of(&key)?, bytes)));
             Ok(found.filter(|(begin, bytes)| offset - begin < bytes.len() as u64))
         })
@@ -100,6 +108,21 @@ impl Chunks for Sqlite {
 
     async fn remove_all(&self, id: SongId) -> Result<()> {
         self.remove_range(KeyRange::song(id)).await
+    }
+
+    async fn chunk_names(&self, id: SongId, group: ChunkGroup) -> Result<Vec<String>> {
+        let range = KeyRange::group(id, group);
+        self.read(move |transaction| {
+            let mut find = transaction.prepare_cached(
+                "SELECT key FROM chunks WHERE key >= ?1 AND key < ?2 ORDER BY key",
+            )?;
+            let keys = find.query_map([range.first, range.end], |row| {
+                let key = row.get_ref(0)?.as_str()?;
+                Ok(name_of(key).to_owned())
+            })?;
+            Ok(keys.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
     }
 
     async fn groups(
@@ -132,9 +155,11 @@ impl Chunks for Sqlite {
     }
 }
 
-fn chunk(row: &Row<'_>) -> Result<(String, Bytes), Failure> {
+/// The chunk of a row of `key`, `schema`, `bytes`, `checksum`.
+fn chunk(row: &Row<'_>, verifier: &Verifier) -> Result<(String, Bytes), Failure> {
     let key: String = row.get(0)?;
     check(row.get(1)?, || format!("chunk {key}"))?;
     let bytes = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+    verifier.verify(&key, bytes, row.get(3)?)?;
     Ok((key, Bytes::copy_from_slice(bytes)))
 }

@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use music::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{Durability, Failure, Sqlite, check};
+use super::{Durability, Failure, Space, Sqlite, check};
 use crate::{Claim, Claimed, Claims, Result, SCHEMA};
 
 #[async_trait]
 impl Claims for Sqlite {
     async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed> {
         let claim = claim.clone();
-        self.write(Durability::Now, move |transaction| {
+        self.write(Durability::Now, Space::Room, move |transaction| {
             let present = find(transaction, &claim.key)?;
             if let Some(present) = present.as_ref().filter(|present| !present.is_free(now)) {
                 return Ok(Claimed::Theirs(present.clone()));
@@ -24,7 +24,7 @@ impl Claims for Sqlite {
 
     async fn hold(&self, claim: &Claim) -> Result<bool> {
         let claim = claim.clone();
-        self.write(Durability::Now, move |transaction| {
+        self.write(Durability::Now, Space::Reserve, move |transaction| {
             // A sign of life that comes late does not undo the answer.
             let is_held = find(transaction, &claim.key)?.is_some_and(|present| {
                 let is_sign = claim.lease_until.is_some();
@@ -40,7 +40,7 @@ impl Claims for Sqlite {
 
     async fn release(&self, claim: &Claim) -> Result<()> {
         let claim = claim.clone();
-        self.write(Durability::Now, move |transaction| {
+        self.write(Durability::Now, Space::Reserve, move |transaction| {
             if find(transaction, &claim.key)?.is_some_and(|present| present.song == claim.song) {
                 transaction
                     .prepare_cached("DELETE FROM claims WHERE key = ?1")?
@@ -52,7 +52,7 @@ impl Claims for Sqlite {
     }
 
     async fn forget_claims(&self, now: Timestamp) -> Result<u64> {
-        self.write(Durability::Now, move |transaction| {
+        self.write(Durability::Now, Space::Reserve, move |transaction| {
             let mut remove =
                 transaction.prepare_cached("DELETE FROM claims WHERE expires_at <= ?1")?;
             Ok(remove.execute([now.as_millisecond()])? as u64)

@@ -1,5 +1,7 @@
 //! Songs: one row each, changed by reading, deciding and writing in one transaction.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use music::{
     Attempt, Description, Retired, Revision, RevisionId, Song, SongId, Source, Status, Timestamp,
@@ -7,7 +9,7 @@ use music::{
 };
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{Durability, Failure, Sqlite, check, count, search};
+use super::{Durability, Failure, Space, Sqlite, check, count, search};
 use crate::{Page, Query, Result, SCHEMA, Songs, query::prefixes};
 
 impl Sqlite {
@@ -16,9 +18,10 @@ impl Sqlite {
     async fn change(
         &self,
         id: SongId,
-        change: impl FnOnce(&mut Song) -> bool + Send + 'static,
+        space: Space,
+        change: impl FnOnce(&mut Song) -> bool + Clone + Send + 'static,
     ) -> Result<Option<Song>> {
-        self.write(Durability::Now, move |transaction| {
+        self.write(Durability::Now, space, move |transaction| {
             let Some(mut song) = find(transaction, id)? else { return Ok(None) };
             if !change(&mut song) {
                 return Ok(None);
@@ -28,13 +31,33 @@ impl Sqlite {
         })
         .await
     }
+
+    /// Ends the attempt under way, if it is one of those that `ends` names.
+    async fn end(
+        &self,
+        id: SongId,
+        reason: &str,
+        ends: impl FnOnce(&Attempt) -> bool + Clone + Send + 'static,
+    ) -> Result<bool> {
+        let reason = reason.to_owned();
+        let changed = self.change(id, Space::Reserve, move |song| {
+            let Some(ended) = song.attempt.take_if(|attempt| ends(attempt)) else { return false };
+            song.retired.push(Retired::fruitless(ended.id, now()));
+            song.error = Some(reason);
+            if song.revision.is_none() {
+                song.status = Status::Failed;
+            }
+            true
+        });
+        Ok(changed.await?.is_some())
+    }
 }
 
 #[async_trait]
 impl Songs for Sqlite {
     async fn insert(&self, song: &Song) -> Result<()> {
         let song = song.clone();
-        self.write(Durability::Now, move |transaction| {
+        self.write(Durability::Now, Space::Room, move |transaction| {
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO songs (id, schema, status, album, album_position, lease_until, removable_at, sha256, record)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -79,7 +102,7 @@ impl Songs for Sqlite {
         description: &Description,
     ) -> Result<Option<Song>> {
         let description = description.clone();
-        self.write(Durability::Now, move |transaction| {
+        self.write(Durability::Now, Space::Room, move |transaction| {
             let found = find(transaction, id)?.filter(|song| song.version == version);
             let Some(mut song) = found else { return Ok(None) };
             remove_prefixes(transaction, &song)?;
@@ -99,7 +122,7 @@ impl Songs for Sqlite {
         description: &Description,
     ) -> Result<bool> {
         let (source, description) = (source.clone(), description.clone());
-        self.write(Durability::Now, move |transaction| {
+        self.write(Durability::Now, Space::Room, move |transaction| {
             let found = find(transaction, id)?.filter(|song| song.version == version);
             let Some(mut song) = found else { return Ok(false) };
             remove_prefixes(transaction, &song)?;
@@ -126,7 +149,7 @@ impl Songs for Sqlite {
     }
 
     async fn remove(&self, id: SongId) -> Result<bool> {
-        self.write(Durability::Now, move |transaction| {
+        self.write(Durability::Now, Space::Reserve, move |transaction| {
             let Some(song) = find(transaction, id)? else { return Ok(false) };
             transaction
                 .prepare_cached("DELETE FROM songs WHERE id = ?1")?
@@ -139,7 +162,7 @@ impl Songs for Sqlite {
 
     async fn begin(&self, id: SongId, attempt: &Attempt, now: Timestamp) -> Result<bool> {
         let attempt = attempt.clone();
-        let changed = self.change(id, move |song| {
+        let changed = self.change(id, Space::Room, move |song| {
             if song.attempt.as_ref().is_some_and(|other| other.lease_until > now) {
                 return false;
             }
@@ -156,7 +179,7 @@ impl Songs for Sqlite {
 
     async fn renew(&self, id: SongId, attempt: &Attempt) -> Result<bool> {
         let attempt = attempt.clone();
-        let changed = self.change(id, move |song| {
+        let changed = self.change(id, Space::Reserve, move |song| {
             let is_under_way = is_under_way(song, attempt.id);
             if is_under_way {
                 song.attempt = Some(attempt);
@@ -173,7 +196,7 @@ impl Songs for Sqlite {
         superseded_removable_at: Timestamp,
     ) -> Result<bool> {
         let revision = revision.clone();
-        self.write(Durability::Now, move |transaction| {
+        self.write(Durability::Now, Space::Reserve, move |transaction| {
             let Some(mut song) = find(transaction, id)? else { return Ok(false) };
             if !is_under_way(&song, revision.id) {
                 return Ok(song.revision.is_some_and(|current| current.id == revision.id));
@@ -191,20 +214,18 @@ impl Songs for Sqlite {
     }
 
     async fn fail(&self, id: SongId, attempt: RevisionId, reason: &str) -> Result<bool> {
-        let reason = reason.to_owned();
-        let changed = self.change(id, move |song| {
-            if !is_under_way(song, attempt) {
-                return false;
-            }
-            song.attempt = None;
-            song.retired.push(Retired::fruitless(attempt, now()));
-            song.error = Some(reason);
-            if song.revision.is_none() {
-                song.status = Status::Failed;
-            }
-            true
-        });
-        Ok(changed.await?.is_some())
+        self.end(id, reason, move |current| current.id == attempt).await
+    }
+
+    async fn fail_expired(
+        &self,
+        id: SongId,
+        attempt: RevisionId,
+        now: Timestamp,
+        reason: &str,
+    ) -> Result<bool> {
+        let is_over = move |current: &Attempt| current.id == attempt && current.lease_until <= now;
+        self.end(id, reason, is_over).await
     }
 
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<Song>> {
@@ -237,7 +258,7 @@ impl Songs for Sqlite {
     }
 
     async fn forget(&self, id: SongId, retired: RevisionId) -> Result<()> {
-        let change = self.change(id, move |song| {
+        let change = self.change(id, Space::Reserve, move |song| {
             let before = song.retired.len();
             song.retired.retain(|other| other.id != retired);
             song.retired.len() < before
@@ -246,7 +267,12 @@ impl Songs for Sqlite {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.read(|transaction| Ok(transaction.query_one("SELECT 1", [], |_| Ok(()))?)).await
+        let reserve = Arc::clone(&self.reserve);
+        self.read(move |transaction| {
+            transaction.query_one("SELECT 1", [], |_| Ok(()))?;
+            reserve.check(transaction)
+        })
+        .await
     }
 }
 

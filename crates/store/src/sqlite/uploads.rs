@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use music::{SongId, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{Durability, Failure, Sqlite, check, count};
+use super::{Durability, Failure, Space, Sqlite, check, count};
 use crate::{Error, Result, SCHEMA, Upload, Uploads};
 
 const COLUMNS: &str = "id, schema, upload_offset, expires_at, record";
@@ -13,7 +13,7 @@ const COLUMNS: &str = "id, schema, upload_offset, expires_at, record";
 impl Uploads for Sqlite {
     async fn insert_upload(&self, upload: &Upload) -> Result<()> {
         let upload = upload.clone();
-        self.write(Durability::Now, move |transaction| {
+        self.write(Durability::Now, Space::Room, move |transaction| {
             let mut insert = transaction.prepare_cached(&format!(
                 "INSERT INTO uploads ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)"
             ))?;
@@ -45,7 +45,7 @@ impl Uploads for Sqlite {
         to: u64,
         expires_at: Timestamp,
     ) -> Result<bool> {
-        self.write(Durability::Now, move |transaction| {
+        self.write(Durability::Now, Space::Reserve, move |transaction| {
             let mut update = transaction.prepare_cached(
                 "UPDATE uploads SET upload_offset = ?4, expires_at = ?5
                  WHERE id = ?1 AND schema = ?2 AND upload_offset = ?3",
@@ -58,7 +58,7 @@ impl Uploads for Sqlite {
     }
 
     async fn remove_upload(&self, id: SongId, expires_at: Timestamp) -> Result<bool> {
-        self.write(Durability::Now, move |transaction| {
+        self.write(Durability::Now, Space::Reserve, move |transaction| {
             let mut remove = transaction.prepare_cached(
                 "DELETE FROM uploads WHERE id = ?1 AND schema = ?2 AND expires_at <= ?3",
             )?;

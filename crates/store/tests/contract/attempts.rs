@@ -227,6 +227,37 @@ pub(crate) async fn a_failed_first_attempt_makes_a_failed_song(place: &Place) {
     assert!(!place.store.fail(song.id, attempt.id, "again").await.expect("fails"));
 }
 
+pub(crate) async fn an_attempt_that_was_renewed_does_not_end_as_expired(place: &Place) {
+    let mut song = song();
+    let until = now();
+    song.attempt = Some(attempt(until));
+    let song = inserted(place, song).await;
+    let found = place.store.expired(until, 10).await.expect("lists").remove(0);
+    let renewed = Attempt { lease_until: in_seconds(60), ..attempt_of(&song) };
+    assert!(place.store.renew(song.id, &renewed).await.expect("renews"));
+    let before = get(&*place.store, song.id).await;
+
+    let id = attempt_of(&found).id;
+    let store = &place.store;
+    assert!(!store.fail_expired(song.id, id, until, "interrupted").await.expect("answers"));
+    assert!(
+        !store
+            .fail_expired(song.id, RevisionId::new(), in_seconds(90), "x")
+            .await
+            .expect("answers")
+    );
+    assert!(!store.fail_expired(SongId::new(), id, in_seconds(90), "x").await.expect("answers"));
+    assert_eq!(get(&**store, song.id).await, before);
+
+    let end = renewed.lease_until;
+    let moment = SignedDuration::from_millis(1);
+    assert!(!store.fail_expired(song.id, id, end - moment, "x").await.expect("answers"));
+    assert!(store.fail_expired(song.id, id, end, "interrupted").await.expect("fails"));
+    let after = get(&**store, song.id).await;
+    assert_eq!((after.status, after.error.as_deref()), (Status::Failed, Some("interrupted")));
+    assert_eq!((after.attempt, after.retired[0].id), (None, id));
+}
+
 pub(crate) async fn a_failed_later_attempt_leaves_the_song_ready(place: &Place) {
     let song = inserted(place, ready(any_description())).await;
     let attempt = attempt(in_seconds(60));

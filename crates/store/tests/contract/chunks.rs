@@ -6,7 +6,7 @@ use bytes::Bytes;
 use music::{RevisionId, SongId};
 use store::{CHUNK_LIMIT, ChunkGroup, ChunkKey, Error};
 
-use crate::place::{Kind, Place};
+use crate::place::{Kind, Place, Rot};
 
 fn every_byte(length: usize) -> Bytes {
     // A period that no power of two divides shows any shift.
@@ -280,4 +280,94 @@ pub(crate) async fn a_newer_chunk_is_refused(place: &Place) {
     for answer in answers {
         assert!(matches!(answer, Err(Error::NewerSchema { schema: 2, .. })), "{answer:?}");
     }
+}
+
+async fn assert_corrupt(place: &Place, key: &ChunkKey) {
+    let read = place.store.read(key).await;
+    assert!(
+        matches!(&read, Err(Error::Corrupt { chunk }) if *chunk == key.to_string()),
+        "{read:?}"
+    );
+}
+
+pub(crate) async fn a_chunk_that_has_changed_is_not_read(place: &Place) {
+    let good = every_byte(199_000);
+    let mut flipped = good.to_vec();
+    flipped[101_000] ^= 1;
+    let mut longer = good.to_vec();
+    longer.push(0);
+    for changed in [&flipped[..], &good[..198_999], &longer, &[]] {
+        let key = segment();
+        place.store.put(&key, good.clone()).await.expect("puts");
+        place.rot(&key, Rot::Bytes(changed)).await;
+        assert_corrupt(place, &key).await;
+        // Another, and the same one put again, are as they were.
+        place.store.put(&key, good.clone()).await.expect("puts");
+        assert!(place.store.read(&key).await.expect("reads").as_ref() == Some(&good));
+    }
+    let key = segment();
+    assert!(place.store.put_new(&key, good.clone()).await.expect("puts"));
+    place.rot(&key, Rot::Bytes(&flipped)).await;
+    assert_corrupt(place, &key).await;
+}
+
+pub(crate) async fn a_chunk_that_comes_under_another_key_is_not_read(place: &Place) {
+    let (written, found) = (segment(), segment());
+    place.store.put(&written, every_byte(1000)).await.expect("puts");
+    place.rot(&written, Rot::Key(&found)).await;
+    assert_corrupt(place, &found).await;
+}
+
+pub(crate) async fn a_part_of_an_original_that_has_changed_is_not_read(place: &Place) {
+    let song = SongId::new();
+    for offset in [0, 1000] {
+        let key = ChunkKey::original(song, offset);
+        place.store.put(&key, every_byte(1000)).await.expect("puts");
+    }
+    let second = ChunkKey::original(song, 1000);
+    place.rot(&second, Rot::Bytes(&[0; 1000])).await;
+    assert!(place.store.read_original(song, 999).await.expect("reads").is_some());
+    for offset in [1000, 1999] {
+        let read = place.store.read_original(song, offset).await;
+        assert!(
+            matches!(&read, Err(Error::Corrupt { chunk }) if *chunk == second.to_string()),
+            "{read:?}"
+        );
+    }
+}
+
+pub(crate) async fn a_chunk_without_a_checksum_is_read_as_it_is(place: &Place) {
+    let key = ChunkKey::original(SongId::new(), 0);
+    place.store.put(&key, every_byte(1000)).await.expect("puts");
+    place.rot(&key, Rot::NoChecksum).await;
+    assert_eq!(place.store.read(&key).await.expect("reads"), Some(every_byte(1000)));
+    let part = place.store.read_original(key.song(), 7).await.expect("reads");
+    assert_eq!(part, Some((0, every_byte(1000))));
+}
+
+pub(crate) async fn a_group_names_the_chunks_that_are_there(place: &Place) {
+    let (song, revision) = (SongId::new(), RevisionId::new());
+    let keys = [
+        ChunkKey::segment(song, revision, "128k", 0),
+        ChunkKey::segment(song, revision, "128k", 10),
+        ChunkKey::segment(song, revision, "128k", 2),
+        ChunkKey::init(song, revision, "128k"),
+        ChunkKey::segment(song, revision, "64k", 0),
+    ];
+    let others = [
+        ChunkKey::original(song, 0),
+        ChunkKey::init(song, RevisionId::new(), "64k"),
+        ChunkKey::init(SongId::new(), revision, "64k"),
+    ];
+    for key in keys.iter().rev().chain(&others) {
+        place.store.put(key, every_byte(10)).await.expect("puts");
+    }
+    let group = ChunkGroup::Revision(revision);
+    let names = |keys: &[ChunkKey]| -> Vec<_> { keys.iter().map(ChunkKey::chunk_name).collect() };
+    assert_eq!(place.store.chunk_names(song, group).await.expect("lists"), names(&keys));
+    place.rot(&keys[0], Rot::Gone).await;
+    assert_eq!(place.store.chunk_names(song, group).await.expect("lists"), names(&keys[1..]));
+    let original = place.store.chunk_names(song, ChunkGroup::Original).await.expect("lists");
+    assert_eq!(original, ["original/0000000000000000"]);
+    assert!(place.store.chunk_names(SongId::new(), group).await.expect("lists").is_empty());
 }

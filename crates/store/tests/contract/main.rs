@@ -65,6 +65,7 @@ claims! {
         an_attempt_hears_that_its_song_was_removed
         a_song_removed_during_ingest_stays_removed
         a_failed_first_attempt_makes_a_failed_song
+        an_attempt_that_was_renewed_does_not_end_as_expired
         a_failed_later_attempt_leaves_the_song_ready
         a_revision_superseded_twice_leaves_both_to_be_removed
         expired_songs_are_those_whose_lease_has_ended
@@ -85,6 +86,11 @@ claims! {
         an_original_is_read_at_any_offset
         groups_are_listed_in_the_order_of_their_keys
         groups_go_on_after_any_group
+        a_chunk_that_has_changed_is_not_read
+        a_chunk_that_comes_under_another_key_is_not_read
+        a_part_of_an_original_that_has_changed_is_not_read
+        a_chunk_without_a_checksum_is_read_as_it_is
+        a_group_names_the_chunks_that_are_there
         a_newer_chunk_is_refused;
     uploads:
         an_upload_reads_back_as_it_was_inserted

@@ -6,10 +6,14 @@ use std::sync::{
 };
 
 use jiff::SignedDuration;
-use mongodb::{Client, bson::Document, bson::doc};
+use mongodb::{
+    Client,
+    bson::{Binary, Document, doc, spec::BinarySubtype},
+};
 pub(crate) use music::testing::{description, name};
 use music::{Attempt, Description, Revision, RevisionId, Song, Source, Timestamp, testing};
-use store::{Store, open, testing::TestDatabase};
+use rusqlite::params;
+use store::{ChunkKey, Store, open, testing::TestDatabase};
 
 /// A backend with nothing in it.
 pub(crate) struct Place {
@@ -41,6 +45,54 @@ impl Place {
         songs
     }
 
+    /// Changes a chunk as a failing disk would.
+    pub(crate) async fn rot(&self, key: &ChunkKey, rot: Rot<'_>) {
+        let (url, key) = (self.database.url(), key.to_string());
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let file = rusqlite::Connection::open(path).expect("opens");
+            let done = match rot {
+                Rot::Bytes(bytes) => {
+                    file.execute("UPDATE chunks SET bytes = ?2 WHERE key = ?1", params![key, bytes])
+                }
+                Rot::NoChecksum => {
+                    file.execute("UPDATE chunks SET checksum = NULL WHERE key = ?1", [key])
+                }
+                Rot::Gone => file.execute("DELETE FROM chunks WHERE key = ?1", [key]),
+                Rot::Key(other) => file.execute(
+                    "UPDATE chunks SET key = ?2 WHERE key = ?1",
+                    params![key, other.to_string()],
+                ),
+            };
+            assert_eq!(done.expect("changes"), 1);
+            return;
+        }
+        let database = Client::with_uri_str(url).await.expect("connects").default_database();
+        let chunks = database.expect("is named").collection::<Document>("chunks");
+        let id = doc! { "_id": &key };
+        match rot {
+            Rot::Bytes(bytes) => {
+                let binary = Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_owned() };
+                let update = doc! { "$set": { "chunk_bytes": binary } };
+                let done = chunks.update_one(id, update).await.expect("updates");
+                assert_eq!(done.modified_count, 1);
+            }
+            Rot::NoChecksum => {
+                let update = doc! { "$unset": { "checksum": "" } };
+                let done = chunks.update_one(id, update).await.expect("updates");
+                assert_eq!(done.modified_count, 1);
+            }
+            Rot::Gone => {
+                assert_eq!(chunks.delete_one(id).await.expect("deletes").deleted_count, 1);
+            }
+            Rot::Key(other) => {
+                let mut chunk =
+                    chunks.find_one_and_delete(id).await.expect("deletes").expect("is there");
+                chunk.insert("_id", other.to_string());
+                chunks.insert_one(chunk).await.expect("inserts");
+            }
+        }
+    }
+
     /// Makes a song, chunk or upload look as if a newer program had written it.
     pub(crate) async fn make_newer(&self, kind: Kind, id: &str) {
         let url = self.database.url();
@@ -66,6 +118,18 @@ impl Place {
             assert_eq!(done.matched_count, 1);
         }
     }
+}
+
+/// What becomes of a chunk past the store.
+pub(crate) enum Rot<'a> {
+    /// It has other bytes.
+    Bytes(&'a [u8]),
+    /// It has no checksum, as those of earlier programs.
+    NoChecksum,
+    /// It is gone.
+    Gone,
+    /// It comes under another key, which has none.
+    Key(&'a ChunkKey),
 }
 
 pub(crate) enum Kind {

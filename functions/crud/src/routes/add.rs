@@ -220,6 +220,10 @@ pub(crate) fn problem(error: Error) -> Problem {
             Problem::new(StatusCode::CONFLICT, "no-original", detail)
         }
         Error::Store(error) => error.into(),
+        Error::NoSpace(what, error) => {
+            tracing::warn!(what, %error, "the working directory is full");
+            Problem::insufficient_storage("there is no room left to work on the file")
+        }
         error => Problem::internal(error),
     }
 }

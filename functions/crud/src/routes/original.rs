@@ -53,14 +53,14 @@ pub(crate) async fn original(
         Selection::Part(range) => Some(range.start),
         _ => None,
     };
+    let not_kept = || {
+        let detail = "the original of this song was not kept";
+        Problem::new(StatusCode::NOT_FOUND, "no-original", detail)
+    };
     let first = match first {
-        Some(offset) => Some(crud.store.read_original(id, offset).await?.ok_or_else(|| {
-            Problem::new(
-                StatusCode::NOT_FOUND,
-                "no-original",
-                "the original of this song was not kept",
-            )
-        })?),
+        // Parts of it may still be there.
+        Some(_) if !song.keeps_original() => return Err(not_kept()),
+        Some(offset) => Some(crud.store.read_original(id, offset).await?.ok_or_else(not_kept)?),
         None => None,
     };
     let content_type =
