@@ -154,7 +154,7 @@ impl Mongod {
     }
 
     fn try_start(program: &Path) -> Option<Self> {
-        let mongod = Self::spawn(program)?;
+        let mongod = Self::spawn(program, &[])?;
         if blocking(initiate(vec![mongod.host.clone()]))
             && blocking(is_writable(mongod.url.clone()))
         {
@@ -166,12 +166,12 @@ impl Mongod {
     }
 
     /// Starts a server that belongs to no replica set yet.
-    fn spawn(program: &Path) -> Option<Self> {
+    fn spawn(program: &Path, options: &[&str]) -> Option<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0)).ok()?.local_addr().ok()?.port();
         let directory = tempfile::Builder::new().prefix("segue-mongod-").tempdir().ok()?.keep();
         let mut server = Command::new(program);
         server.args(["--port", &port.to_string(), "--replSet", "segue", "--bind_ip", "127.0.0.1"]);
-        server.args(["--nounixsocket", "--wiredTigerCacheSizeGB", "1"]);
+        server.args(["--nounixsocket", "--wiredTigerCacheSizeGB", "1"]).args(options);
         server.arg("--dbpath").arg(&directory).arg("--logpath").arg(directory.join("log"));
         let (id, alive) = tethered(&server, &directory);
         let host = format!("127.0.0.1:{port}");
@@ -180,7 +180,8 @@ impl Mongod {
     }
 }
 
-/// A replica set of three servers on free ports. They end with this process, however that ends, or
+/// A replica set of three servers on free ports, which take test commands such as
+/// `configureFailPoint`. They end with this process, however that ends, or
 /// when this is dropped.
 #[derive(Debug)]
 pub struct ReplicaSet {
@@ -197,7 +198,9 @@ impl ReplicaSet {
     pub fn start() -> Self {
         let program = program();
         let start = || {
-            let members: Vec<_> = (0..3).filter_map(|_| Mongod::spawn(&program)).collect();
+            let options = ["--setParameter", "enableTestCommands=1"];
+            let members: Vec<_> =
+                (0..3).filter_map(|_| Mongod::spawn(&program, &options)).collect();
             let hosts: Vec<_> = members.iter().map(|member| member.host.clone()).collect();
             let url = format!("mongodb://{}/?replicaSet=segue", hosts.join(","));
             let is_up = blocking(initiate(hosts)) && blocking(is_writable(url.clone()));

@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::join_all;
 use jiff::SignedDuration;
+use mongodb::{Client, bson::doc};
 use music::{RevisionId, Song, SongId, Status, now, testing};
 use store::{
     ChunkKey, Error, Query, Store, Upload, open,
@@ -231,11 +232,8 @@ async fn chunks_are_read_while_the_primary_is_frozen_and_records_recover_with_th
     store.read(&key(0)).await.expect("reads");
     sleep(Duration::from_secs(1)).await;
 
-    let primary = {
-        let set = Arc::clone(&set);
-        spawn_blocking(move || set.primary().host().to_owned()).await.expect("is there")
-    };
-    let primary = set.members().iter().find(|it| it.host() == primary).expect("is there");
+    let primary = primary_of(&set).await;
+    let primary = &set.members()[primary];
     signal(primary, "STOP");
     let begin = Instant::now();
     let records = tokio::spawn(until_answered(Arc::clone(&store), song.clone()));
@@ -264,6 +262,50 @@ async fn chunks_are_read_while_the_primary_is_frozen_and_records_recover_with_th
     assert!(store.remove(song.id).await.expect("removes"));
     signal(primary, "CONT");
     assert_eq!(store.get(song.id).await.expect("gets"), None);
+}
+
+/// The number of the member that takes writes.
+async fn primary_of(set: &Arc<ReplicaSet>) -> usize {
+    let set = Arc::clone(set);
+    let number = spawn_blocking(move || {
+        let primary = set.primary().host();
+        set.members().iter().position(|member| member.host() == primary)
+    });
+    number.await.expect("does not panic").expect("is a member")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chunk_that_a_secondary_lacks_is_found_at_the_primary() {
+    let set = Arc::new(spawn_blocking(ReplicaSet::start).await.expect("starts"));
+    let store = open(&set.url("segue")).await.expect("opens");
+    let (song, revision) = (SongId::new(), RevisionId::new());
+    let key = |number| ChunkKey::segment(song, revision, "64k", number);
+    store.put(&key(0), Bytes::from_static(b"bytes")).await.expect("puts");
+    sleep(Duration::from_secs(1)).await;
+    let primary = primary_of(&set).await;
+    // One secondary stops to take over changes; the other makes the majority.
+    let url =
+        format!("mongodb://{}/?directConnection=true", set.members()[(primary + 1) % 3].host());
+    let behind = Client::with_uri_str(url).await.expect("connects").database("admin");
+    let stop = doc! { "configureFailPoint": "rsSyncApplyStop", "mode": "alwaysOn" };
+    behind.run_command(stop).await.expect("stops");
+    let queries = async || {
+        let status = behind.run_command(doc! { "serverStatus": 1 }).await.expect("answers");
+        status.get_document("opcounters").expect("counts").get_i64("query").expect("counts")
+    };
+
+    let before = queries().await;
+    // After this, secondaries are asked first for a while.
+    signal(&set.members()[primary], "STOP");
+    assert!(store.read(&key(0)).await.expect("reads").is_some());
+    signal(&set.members()[primary], "CONT");
+    for number in 1..30 {
+        store.put(&key(number), Bytes::from(number.to_string())).await.expect("puts");
+        let found = store.read(&key(number)).await.expect("reads");
+        assert_eq!(found, Some(Bytes::from(number.to_string())));
+    }
+    assert!(queries().await > before + 5, "the secondary that is behind was not asked");
+    assert_eq!(store.read(&key(1_000)).await.expect("reads"), None);
 }
 
 /// Reads a record until it is answered after it was refused. Returns how often it was refused.
