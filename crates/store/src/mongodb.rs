@@ -8,66 +8,31 @@
 mod chunks;
 mod claims;
 mod document;
+mod gate;
 mod lists;
+mod members;
 mod songs;
 mod uploads;
 
-use std::{future::Future, time::Duration};
-
 use mongodb::{
-    Client, Collection, Database, IndexModel,
-    bson::{Document, RawDocumentBuf, doc},
+    Database, IndexModel,
+    bson::{Document, doc},
     error::{ErrorKind, WriteFailure},
-    options::{
-        Acknowledgment, ClientOptions, ClusteredIndex, ConnectionString, IndexOptions,
-        ReadPreference, SelectionCriteria, ServerMonitoringMode, WriteConcern,
-    },
+    options::{ClusteredIndex, ConnectionString, IndexOptions},
 };
 use tokio::sync::OnceCell;
 
+use self::gate::Gate;
 use crate::{Error, Result, checksum::Verifier};
-
-/// How long a read may take, so that a request is answered within 5 s whatever the server does.
-/// The driver has no socket timeout: nothing else ends a read from a server that has stopped.
-const READ_LIMIT: Duration = Duration::from_millis(4_500);
-
-/// How long a change may take: with the collections to be made before the first one, still below
-/// the 29 s that a gateway waits.
-const WRITE_LIMIT: Duration = Duration::from_secs(12);
-
-/// Below [`READ_LIMIT`], so that an error names the servers that were not found.
-const SELECTION_LIMIT: Duration = Duration::from_secs(4);
-
-const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-
-/// Connections per server and process unless the URL says otherwise (`maxPoolSize`): small
-/// clusters allow few, and every concurrent instance of a function has a pool of its own.
-const POOL: u32 = 8;
-
-/// How long a connection may be idle before another takes its place, unless the URL says otherwise
-/// (`maxIdleTimeMS`).
-const IDLE_LIMIT: Duration = Duration::from_mins(1);
-
-/// The database unless the URL names one.
-const DATABASE: &str = "segue";
 
 /// What a server says of a document whose key another has.
 const DUPLICATE_KEY: i32 = 11_000;
 
 /// A database of a MongoDB server or cluster.
 pub(crate) struct MongoDb {
-    address: ConnectionString,
-    collections: OnceCell<Collections>,
+    gate: Gate,
     prepared: OnceCell<()>,
     verifier: Verifier,
-}
-
-struct Collections {
-    database: Database,
-    songs: Collection<RawDocumentBuf>,
-    chunks: Collection<RawDocumentBuf>,
-    uploads: Collection<Document>,
-    claims: Collection<Document>,
 }
 
 impl MongoDb {
@@ -77,15 +42,10 @@ impl MongoDb {
         let address =
             ConnectionString::parse(url).map_err(|error| Error::Url(reason(url, &error)))?;
         Ok(Self {
-            address,
-            collections: OnceCell::new(),
+            gate: Gate::new(address),
             prepared: OnceCell::new(),
             verifier: Verifier::default(),
         })
-    }
-
-    async fn collections(&self) -> mongodb::error::Result<&Collections> {
-        self.collections.get_or_try_init(|| connect(self.address.clone())).await
     }
 
     /// Makes sure that the collections are as they should be. Whoever writes waits for it, once;
@@ -95,38 +55,13 @@ impl MongoDb {
     }
 
     async fn make_collections(&self) -> Result<()> {
-        within(WRITE_LIMIT, async {
-            let collections = self.collections().await?;
-            tolerate("a clustered collection", make_chunks(&collections.database).await)?;
-            tolerate("an index", collections.songs.create_indexes(indexes()).await.map(|_| ()))
-        })
-        .await
+        self.gate
+            .write(|collections| async move {
+                tolerate("a clustered collection", make_chunks(&collections.database).await)?;
+                tolerate("an index", collections.songs.create_indexes(indexes()).await.map(|_| ()))
+            })
+            .await
     }
-}
-
-async fn connect(address: ConnectionString) -> mongodb::error::Result<Collections> {
-    let mut options = ClientOptions::parse(address).await?;
-    options.app_name.get_or_insert_with(|| "segue".to_owned());
-    options.max_pool_size.get_or_insert(POOL);
-    // What was idle while the process was frozen may be dead, and nobody would have heard.
-    options.max_idle_time.get_or_insert(IDLE_LIMIT);
-    options.connect_timeout.get_or_insert(CONNECT_LIMIT);
-    options.server_selection_timeout.get_or_insert(SELECTION_LIMIT);
-    // Streaming would hold a second connection per server open, to hear of changes sooner than a
-    // function that is frozen between requests could act on them.
-    options.server_monitoring_mode.get_or_insert(ServerMonitoringMode::Poll);
-    options.write_concern =
-        Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
-    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-    let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
-    let database = Client::with_options(options)?.database(&name);
-    Ok(Collections {
-        songs: database.collection("musics"),
-        chunks: database.collection("chunks"),
-        uploads: database.collection("uploads"),
-        claims: database.collection("claims"),
-        database,
-    })
 }
 
 async fn make_chunks(database: &Database) -> mongodb::error::Result<()> {
@@ -166,19 +101,6 @@ fn tolerate(what: &str, made: mongodb::error::Result<()>) -> mongodb::error::Res
             Ok(())
         }
         made => made,
-    }
-}
-
-/// Runs an operation, for so long.
-///
-/// Giving one up closes the connection it was on; whether it took effect is then not known.
-async fn within<T>(
-    limit: Duration,
-    operation: impl Future<Output = mongodb::error::Result<T>>,
-) -> Result<T> {
-    match tokio::time::timeout(limit, operation).await {
-        Ok(done) => done.map_err(failure),
-        Err(elapsed) => Err(Error::unavailable(elapsed)),
     }
 }
 

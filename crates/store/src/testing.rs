@@ -146,6 +146,7 @@ pub fn mongodb_url() -> &'static str {
 #[derive(Debug)]
 pub struct Mongod {
     url: String,
+    host: String,
     id: u32,
     server: Command,
     directory: PathBuf,
@@ -173,6 +174,12 @@ impl Mongod {
         &self.url
     }
 
+    /// The host and the port, as a replica set names it.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// The process, for tests that stop or kill it.
     #[must_use]
     pub fn process_id(&self) -> u32 {
@@ -191,23 +198,88 @@ impl Mongod {
     }
 
     fn try_start(program: &Path) -> Option<Self> {
-        let port = TcpListener::bind(("127.0.0.1", 0)).ok()?.local_addr().ok()?.port();
-        let directory = tempfile::Builder::new().prefix("segue-mongod-").tempdir().ok()?.keep();
-        let log = directory.join("log");
-        let mut server = Command::new(program);
-        server.args(["--port", &port.to_string(), "--replSet", "segue", "--bind_ip", "127.0.0.1"]);
-        server.args(["--nounixsocket", "--wiredTigerCacheSizeGB", "1"]);
-        server.arg("--dbpath").arg(&directory).arg("--logpath").arg(&log);
-        let (id, alive) = tethered(&server, &directory);
-
-        let host = format!("127.0.0.1:{port}");
-        let url = format!("mongodb://{host}/?replicaSet=segue");
-        if blocking(initiate(host)) && blocking(is_writable(url.clone())) {
-            return Some(Self { url, id, server, directory, alive: vec![alive] });
+        let mongod = Self::spawn(program, &[])?;
+        if blocking(initiate(vec![mongod.host.clone()]))
+            && blocking(is_writable(mongod.url.clone()))
+        {
+            return Some(mongod);
         }
-        let log = fs::read_to_string(log).unwrap_or_default();
+        let log = fs::read_to_string(mongod.directory.join("log")).unwrap_or_default();
         eprintln!("{}", log.lines().rev().take(5).collect::<Vec<_>>().join("\n"));
         None
+    }
+
+    /// Starts a server that belongs to no replica set yet.
+    fn spawn(program: &Path, options: &[&str]) -> Option<Self> {
+        let port = TcpListener::bind(("127.0.0.1", 0)).ok()?.local_addr().ok()?.port();
+        let directory = tempfile::Builder::new().prefix("segue-mongod-").tempdir().ok()?.keep();
+        let mut server = Command::new(program);
+        server.args(["--port", &port.to_string(), "--replSet", "segue", "--bind_ip", "127.0.0.1"]);
+        server.args(["--nounixsocket", "--wiredTigerCacheSizeGB", "1"]).args(options);
+        server.arg("--dbpath").arg(&directory).arg("--logpath").arg(directory.join("log"));
+        let (id, alive) = tethered(&server, &directory);
+        let host = format!("127.0.0.1:{port}");
+        let url = format!("mongodb://{host}/?replicaSet=segue");
+        Some(Self { url, host, id, server, directory, alive: vec![alive] })
+    }
+}
+
+/// A replica set of three servers on free ports, which take test commands such as
+/// `configureFailPoint`. They end with this process, however that ends, or
+/// when this is dropped.
+#[derive(Debug)]
+pub struct ReplicaSet {
+    members: Vec<Mongod>,
+    url: String,
+}
+
+impl ReplicaSet {
+    /// Starts the servers, and returns once one of them takes writes.
+    ///
+    /// # Panics
+    /// If there is no program, or no server takes writes.
+    #[must_use]
+    pub fn start() -> Self {
+        let program = program();
+        let start = || {
+            let options = ["--setParameter", "enableTestCommands=1"];
+            let members: Vec<_> =
+                (0..3).filter_map(|_| Mongod::spawn(&program, &options)).collect();
+            let hosts: Vec<_> = members.iter().map(|member| member.host.clone()).collect();
+            let url = format!("mongodb://{}/?replicaSet=segue", hosts.join(","));
+            let is_up = blocking(initiate(hosts)) && blocking(is_writable(url.clone()));
+            is_up.then_some(Self { members, url })
+        };
+        // Another process may take a port between our look and the server's.
+        (0..3).find_map(|_| start()).unwrap_or_else(|| panic!("the replica set does not start"))
+    }
+
+    /// The URL of a database on it.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        with_database(&self.url, database)
+    }
+
+    /// The servers.
+    #[must_use]
+    pub fn members(&self) -> &[Mongod] {
+        &self.members
+    }
+
+    /// The server that takes writes.
+    ///
+    /// # Panics
+    /// If no server does.
+    #[must_use]
+    pub fn primary(&self) -> &Mongod {
+        let url = self.url.clone();
+        let hello = blocking(async move {
+            let client = Client::with_uri_str(&url).await?;
+            client.database("admin").run_command(doc! { "hello": 1 }).await
+        });
+        let hello = hello.expect("a server takes writes");
+        let primary = hello.get_str("primary").expect("is named");
+        self.members.iter().find(|member| member.host == primary).expect("is one of ours")
     }
 }
 
@@ -246,16 +318,22 @@ fn program() -> PathBuf {
         .expect("no MongoDB to test with: run `make test`, which gets one, or set TEST_MONGODB_URL")
 }
 
-async fn initiate(host: String) -> bool {
-    let address = ServerAddress::parse(&host).expect("is an address");
+/// Makes one replica set of servers, which vote after 3 s without a primary.
+async fn initiate(hosts: Vec<String>) -> bool {
+    let Some(address) = hosts.first().and_then(|host| ServerAddress::parse(host).ok()) else {
+        return false;
+    };
     let options = ClientOptions::builder()
         .hosts(vec![address])
         .direct_connection(true)
         .server_selection_timeout(Duration::from_secs(30))
         .build();
     let Ok(client) = Client::with_options(options) else { return false };
-    let members = doc! { "_id": "segue", "members": [{ "_id": 0, "host": host }] };
-    client.database("admin").run_command(doc! { "replSetInitiate": members }).await.is_ok()
+    let members: Vec<_> =
+        (0..).zip(hosts).map(|(id, host): (i32, _)| doc! { "_id": id, "host": host }).collect();
+    let settings = doc! { "electionTimeoutMillis": 3_000 };
+    let set = doc! { "_id": "segue", "members": members, "settings": settings };
+    client.database("admin").run_command(doc! { "replSetInitiate": set }).await.is_ok()
 }
 
 async fn is_writable(url: String) -> bool {

@@ -9,7 +9,7 @@ use mongodb::{
 };
 use music::SongId;
 
-use super::{DUPLICATE_KEY, MongoDb, READ_LIMIT, WRITE_LIMIT, code, document, within};
+use super::{DUPLICATE_KEY, MongoDb, code, document, members::Member};
 use crate::{
     CHUNK_LIMIT, ChunkGroup, ChunkKey, Chunks, Error, Result,
     key::{KeyRange, group_of, name_of, offset_of},
@@ -25,20 +25,25 @@ impl AsRef<[u8]> for Reply {
 }
 
 impl MongoDb {
-    /// The first document that a filter finds, in one round trip, as a slice of the reply.
+    /// The first document that a filter finds at a member, in one round trip, as a slice of the
+    /// reply.
     ///
     /// A cursor of documents would copy each out of the reply, and out of the document its fields.
-    async fn first(&self, filter: Document, sort: Option<Document>) -> Result<Option<Bytes>> {
-        let batch = within(READ_LIMIT, async {
-            let find = self.collections().await?.chunks.find(filter).limit(-1);
+    async fn first(
+        &self,
+        member: Member,
+        filter: Document,
+        sort: Option<Document>,
+    ) -> Result<Option<Bytes>> {
+        let batch = self.gate.read_at(member, move |db| async move {
+            let find = db.chunks_of(member).find(filter).limit(-1);
             let find = match sort {
                 Some(sort) => find.sort(sort),
                 None => find,
             };
             find.batch().await?.next().await.transpose()
-        })
-        .await?;
-        let Some(batch) = batch else { return Ok(None) };
+        });
+        let Some(batch) = batch.await? else { return Ok(None) };
         let reply = Bytes::from_owner(Reply(batch));
         let first = first_document(&reply).map_err(Error::backend)?;
         Ok(first.map(|document| reply.slice_ref(document.as_bytes())))
@@ -50,10 +55,34 @@ impl MongoDb {
         Ok(bytes.map(|bytes| document.slice_ref(bytes)))
     }
 
+    async fn read_at(&self, member: Member, key: &ChunkKey) -> Result<Option<Bytes>> {
+        let found = self.first(member, doc! { "_id": key.to_string() }, None).await?;
+        found.map_or(Ok(None), |document| self.bytes_of(&document))
+    }
+
+    async fn read_original_at(
+        &self,
+        member: Member,
+        id: SongId,
+        offset: u64,
+    ) -> Result<Option<(u64, Bytes)>> {
+        let first = KeyRange::group(id, ChunkGroup::Original).first;
+        let last = ChunkKey::original(id, offset).to_string();
+        let filter = doc! { "_id": { "$gte": first, "$lte": last } };
+        let Some(found) = self.first(member, filter, Some(doc! { "_id": -1 })).await? else {
+            return Ok(None);
+        };
+        let begin =
+            RawDocument::from_bytes(&found).map_err(Error::backend)?.get_str("_id").map(offset_of);
+        let (Ok(Some(begin)), Some(bytes)) = (begin, self.bytes_of(&found)?) else {
+            return Ok(None);
+        };
+        Ok((offset - begin < bytes.len() as u64).then_some((begin, bytes)))
+    }
+
     async fn remove_range(&self, range: KeyRange) -> Result<()> {
         let filter = doc! { "_id": { "$gte": range.first, "$lt": range.end } };
-        within(WRITE_LIMIT, async { self.collections().await?.chunks.delete_many(filter).await })
-            .await?;
+        self.gate.write(|db| async move { db.chunks.delete_many(filter).await }).await?;
         Ok(())
     }
 }
@@ -67,18 +96,16 @@ impl Chunks for MongoDb {
         self.prepare().await?;
         let filter = doc! { "_id": key.to_string() };
         let document = document::of_chunk(key, &bytes);
-        within(WRITE_LIMIT, async {
-            let chunks = &self.collections().await?.chunks;
+        let written = self.gate.write(|db| async move {
             let replace =
-                || chunks.replace_one(filter.clone(), &document).upsert(true).into_future();
+                || db.chunks.replace_one(filter.clone(), &document).upsert(true).into_future();
             match replace().await {
                 // Two first writes of one key at the same moment: the other one was it.
                 Err(error) if code(&error) == Some(DUPLICATE_KEY) => replace().await,
                 written => written,
             }
-        })
-        .await?;
-        Ok(())
+        });
+        written.await.map(|_| ())
     }
 
     async fn put_new(&self, key: &ChunkKey, bytes: Bytes) -> Result<bool> {
@@ -87,34 +114,22 @@ impl Chunks for MongoDb {
         }
         self.prepare().await?;
         let document = document::of_chunk(key, &bytes);
-        within(WRITE_LIMIT, async {
-            match self.collections().await?.chunks.insert_one(&document).await {
+        let written = self.gate.write(|db| async move {
+            match db.chunks.insert_one(&document).await {
                 Ok(_) => Ok(true),
                 Err(error) if code(&error) == Some(DUPLICATE_KEY) => Ok(false),
                 Err(error) => Err(error),
             }
-        })
-        .await
+        });
+        written.await
     }
 
     async fn read(&self, key: &ChunkKey) -> Result<Option<Bytes>> {
-        let found = self.first(doc! { "_id": key.to_string() }, None).await?;
-        found.map_or(Ok(None), |document| self.bytes_of(&document))
+        self.gate.read_immutable(|member| self.read_at(member, key)).await
     }
 
     async fn read_original(&self, id: SongId, offset: u64) -> Result<Option<(u64, Bytes)>> {
-        let first = KeyRange::group(id, ChunkGroup::Original).first;
-        let last = ChunkKey::original(id, offset).to_string();
-        let filter = doc! { "_id": { "$gte": first, "$lte": last } };
-        let Some(found) = self.first(filter, Some(doc! { "_id": -1 })).await? else {
-            return Ok(None);
-        };
-        let begin =
-            RawDocument::from_bytes(&found).map_err(Error::backend)?.get_str("_id").map(offset_of);
-        let (Ok(Some(begin)), Some(bytes)) = (begin, self.bytes_of(&found)?) else {
-            return Ok(None);
-        };
-        Ok((offset - begin < bytes.len() as u64).then_some((begin, bytes)))
+        self.gate.read_immutable(|member| self.read_original_at(member, id, offset)).await
     }
 
     async fn remove_group(&self, id: SongId, group: ChunkGroup) -> Result<()> {
@@ -128,12 +143,12 @@ impl Chunks for MongoDb {
     async fn chunk_names(&self, id: SongId, group: ChunkGroup) -> Result<Vec<String>> {
         let range = KeyRange::group(id, group);
         let filter = doc! { "_id": { "$gte": range.first, "$lt": range.end } };
-        let found: Vec<Document> = within(READ_LIMIT, async {
-            let chunks = self.collections().await?.chunks.clone_with_type();
+        let found = self.gate.read(|db| async move {
+            let chunks = db.chunks.clone_with_type::<Document>();
             let find = chunks.find(filter).projection(doc! { "_id": 1 });
-            find.sort(doc! { "_id": 1 }).await?.try_collect().await
-        })
-        .await?;
+            find.sort(doc! { "_id": 1 }).await?.try_collect::<Vec<_>>().await
+        });
+        let found = found.await?;
         let name = |document: &Document| document.get_str("_id").map(|key| name_of(key).to_owned());
         found.iter().map(|document| name(document).map_err(Error::backend)).collect()
     }
@@ -147,13 +162,12 @@ impl Chunks for MongoDb {
         // The empty text is before every key, and after the predecessor's ids, which are no texts.
         let mut from = after.map_or_else(String::new, |(id, group)| KeyRange::group(id, group).end);
         while groups.len() < limit {
-            let found = within(READ_LIMIT, async {
-                let chunks = &self.collections().await?.chunks;
-                let find = chunks.find_one(doc! { "_id": { "$gte": &from } });
+            let rest = doc! { "_id": { "$gte": &from } };
+            let found = self.gate.read(|db| async move {
+                let find = db.chunks.find_one(rest);
                 find.projection(doc! { "_id": 1 }).sort(doc! { "_id": 1 }).await
-            })
-            .await?;
-            let Some(found) = found else { break };
+            });
+            let Some(found) = found.await? else { break };
             let key = found.get_str("_id").map_err(Error::backend)?;
             from = match group_of(key) {
                 Some((id, group)) => {

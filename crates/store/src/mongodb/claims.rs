@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
 use music::Timestamp;
 
-use super::{DUPLICATE_KEY, MongoDb, READ_LIMIT, WRITE_LIMIT, code, document, within};
+use super::{DUPLICATE_KEY, MongoDb, code, document};
 use crate::{Claim, Claimed, Claims, Error, Result};
 
 #[async_trait]
@@ -18,22 +18,21 @@ impl Claims for MongoDb {
         let record = document::of_record(claim)?;
         // A claim that ends between two of these steps makes room for the next round.
         for _ in 0..3 {
-            let taken = within(WRITE_LIMIT, async {
-                let claims = &self.collections().await?.claims;
-                match claims.find_one_and_replace(free.clone(), &record).upsert(true).await {
+            let (free, record) = (free.clone(), record.clone());
+            let taken = self.gate.write(|db| async move {
+                match db.claims.find_one_and_replace(free, &record).upsert(true).await {
                     // There is one, and it is not free.
                     Err(error) if code(&error) == Some(DUPLICATE_KEY) => Ok(None),
                     taken => taken.map(Some),
                 }
-            })
-            .await?;
+            });
+            let taken = taken.await?;
             if let Some(before) = taken {
                 return Ok(Claimed::Ours(before.map_or(Ok(None), document::record)?));
             }
-            let present: Option<Document> = within(READ_LIMIT, async {
-                self.collections().await?.claims.find_one(doc! { "_id": &claim.key }).await
-            })
-            .await?;
+            let by_key = doc! { "_id": &claim.key };
+            let present: Option<Document> =
+                self.gate.read(|db| async move { db.claims.find_one(by_key).await }).await?;
             let present: Option<Claim> = present.map_or(Ok(None), document::record)?;
             if let Some(present) = present.filter(|present| !present.is_free(now)) {
                 return Ok(Claimed::Theirs(present));
@@ -49,27 +48,21 @@ impl Claims for MongoDb {
         if claim.lease_until.is_some() {
             held.insert("lease_until", doc! { "$exists": true });
         }
-        let done = within(WRITE_LIMIT, async {
-            self.collections().await?.claims.replace_one(held.clone(), &record).await
-        })
-        .await?;
+        let done =
+            self.gate.write(|db| async move { db.claims.replace_one(held, &record).await }).await?;
         Ok(done.matched_count > 0)
     }
 
     async fn release(&self, claim: &Claim) -> Result<()> {
-        within(WRITE_LIMIT, async {
-            self.collections().await?.claims.delete_one(held_by(claim)).await
-        })
-        .await?;
+        let held = held_by(claim);
+        self.gate.write(|db| async move { db.claims.delete_one(held).await }).await?;
         Ok(())
     }
 
     async fn forget_claims(&self, now: Timestamp) -> Result<u64> {
         let expired = doc! { "expires_at": { "$lte": now.as_millisecond() } };
-        let done = within(WRITE_LIMIT, async {
-            self.collections().await?.claims.delete_many(expired).await
-        })
-        .await?;
+        let done =
+            self.gate.write(|db| async move { db.claims.delete_many(expired).await }).await?;
         Ok(done.deleted_count)
     }
 }

@@ -7,7 +7,10 @@ use mongodb::{
 };
 use music::Song;
 
-use super::{MongoDb, READ_LIMIT, code, document, within};
+use super::{
+    MongoDb, code, document,
+    gate::{Collections, READ_LIMIT},
+};
 use crate::{Error, Query, Result, SCHEMA};
 
 /// The longest list there is; the protocol counts in 32 bits.
@@ -81,42 +84,44 @@ impl MongoDb {
         }
         // Not the predecessor's; a newer one is found, and refused.
         find.filter.insert("schema", doc! { "$gte": SCHEMA });
-        within(READ_LIMIT, async {
-            match self.try_find(&find).await {
+        let found = self.gate.read(|db| async move {
+            match try_find(&db, &find).await {
                 // Nobody has written a song yet, or the server did not make the index.
                 Err(error) if code(&error) == Some(BAD_VALUE) && find.along.is_some() => {
-                    self.try_find(&Find { along: None, ..find }).await
+                    try_find(&db, &Find { along: None, ..find }).await
                 }
                 found => found,
             }
-        })
-        .await?
-        .into_iter()
-        .collect()
+        });
+        found.await?.into_iter().collect()
     }
+}
 
-    async fn try_find(&self, find: &Find) -> mongodb::error::Result<Vec<Result<Song>>> {
-        let limit = u32::try_from(find.limit).unwrap_or(u32::MAX).min(LIMIT);
-        let options = FindOptions::builder()
-            .sort(find.sort.clone())
-            .hint(find.along.clone().map(Hint::Keys))
-            .limit(i64::from(limit))
-            // All in one reply.
-            .batch_size(limit)
-            // The server gives up where we do.
-            .max_time(READ_LIMIT)
-            .build();
-        let songs = &self.collections().await?.songs;
-        let mut cursor = songs.find(find.filter.clone()).with_options(options).batch().await?;
-        let mut found = Vec::new();
-        while let Some(batch) = cursor.next().await {
-            for document in batch?.doc_slices()? {
-                let document = document?
-                    .as_document()
-                    .ok_or_else(|| mongodb::error::Error::custom("not a document".to_owned()))?;
-                found.extend(document::song(document).transpose());
-            }
+async fn try_find(db: &Collections, find: &Find) -> mongodb::error::Result<Vec<Result<Song>>> {
+    let limit = limit_of(find.limit);
+    let options = FindOptions::builder()
+        .sort(find.sort.clone())
+        .hint(find.along.clone().map(Hint::Keys))
+        .limit(i64::from(limit))
+        // All in one reply.
+        .batch_size(limit)
+        // The server gives up where we do.
+        .max_time(READ_LIMIT)
+        .build();
+    let mut cursor = db.songs.find(find.filter.clone()).with_options(options).batch().await?;
+    let mut found = Vec::new();
+    while let Some(batch) = cursor.next().await {
+        for document in batch?.doc_slices()? {
+            let document = document?
+                .as_document()
+                .ok_or_else(|| mongodb::error::Error::custom("not a document".to_owned()))?;
+            found.extend(document::song(document).transpose());
         }
-        Ok(found)
     }
+    Ok(found)
+}
+
+/// A limit as the protocol has it.
+pub(super) fn limit_of(limit: usize) -> u32 {
+    u32::try_from(limit).unwrap_or(u32::MAX).min(LIMIT)
 }

@@ -11,10 +11,9 @@ use music::{
 };
 
 use super::{
-    MongoDb, READ_LIMIT, WRITE_LIMIT,
+    MongoDb,
     document::{self, literal},
     lists::{self, Find},
-    within,
 };
 use crate::{Page, Query, Result, SCHEMA, Songs};
 
@@ -27,10 +26,8 @@ impl MongoDb {
         update: impl Into<UpdateModifications>,
     ) -> Result<bool> {
         let (filter, update) = (of_ours(id, condition), update.into());
-        let done = within(WRITE_LIMIT, async {
-            self.collections().await?.songs.update_one(filter, update).await
-        })
-        .await?;
+        let done =
+            self.gate.write(|db| async move { db.songs.update_one(filter, update).await }).await?;
         if done.matched_count == 0 {
             self.refuse_newer(id).await?;
         }
@@ -39,11 +36,13 @@ impl MongoDb {
 
     /// What a change did not find may be there, in a form that we must not touch.
     async fn refuse_newer(&self, id: SongId) -> Result<()> {
-        let found = within(READ_LIMIT, async {
-            let songs = &self.collections().await?.songs;
-            songs.find_one(doc! { "_id": id.to_string() }).projection(doc! { "schema": 1 }).await
-        })
-        .await?;
+        let by_id = doc! { "_id": id.to_string() };
+        let found = self
+            .gate
+            .read(
+                |db| async move { db.songs.find_one(by_id).projection(doc! { "schema": 1 }).await },
+            )
+            .await?;
         found.map_or(Ok(false), |found| document::is_ours(&found)).map(|_| ())
     }
 }
@@ -53,16 +52,13 @@ impl Songs for MongoDb {
     async fn insert(&self, song: &Song) -> Result<()> {
         self.prepare().await?;
         let document = document::of_song(song)?;
-        within(WRITE_LIMIT, async { self.collections().await?.songs.insert_one(document).await })
-            .await?;
+        self.gate.write(|db| async move { db.songs.insert_one(document).await }).await?;
         Ok(())
     }
 
     async fn get(&self, id: SongId) -> Result<Option<Song>> {
-        let found = within(READ_LIMIT, async {
-            self.collections().await?.songs.find_one(doc! { "_id": id.to_string() }).await
-        })
-        .await?;
+        let by_id = doc! { "_id": id.to_string() };
+        let found = self.gate.read(|db| async move { db.songs.find_one(by_id).await }).await?;
         found.map_or(Ok(None), |found| document::song(&found))
     }
 
@@ -81,12 +77,11 @@ impl Songs for MongoDb {
         let filter = of_ours(id, doc! { "version": version });
         let update =
             document::describing(description, doc! { "updated_at": now().as_millisecond() })?;
-        let changed = within(WRITE_LIMIT, async {
-            let songs = &self.collections().await?.songs;
-            songs.find_one_and_update(filter, update).return_document(ReturnDocument::After).await
-        })
-        .await?;
-        let Some(changed) = changed else {
+        let changed = self.gate.write(|db| async move {
+            let changed = db.songs.find_one_and_update(filter, update);
+            changed.return_document(ReturnDocument::After).await
+        });
+        let Some(changed) = changed.await? else {
             self.refuse_newer(id).await?;
             return Ok(None);
         };
@@ -113,9 +108,7 @@ impl Songs for MongoDb {
 
     async fn remove(&self, id: SongId) -> Result<bool> {
         let filter = of_ours(id, doc! {});
-        let done =
-            within(WRITE_LIMIT, async { self.collections().await?.songs.delete_one(filter).await })
-                .await?;
+        let done = self.gate.write(|db| async move { db.songs.delete_one(filter).await }).await?;
         if done.deleted_count == 0 {
             self.refuse_newer(id).await?;
         }
@@ -156,10 +149,10 @@ impl Songs for MongoDb {
             return Ok(true);
         }
         let mine = of_ours(id, doc! { "revision.id": revision.id.to_string() });
-        let found = within(READ_LIMIT, async {
-            self.collections().await?.songs.find_one(mine).projection(doc! { "_id": 1 }).await
-        })
-        .await?;
+        let found = self
+            .gate
+            .read(|db| async move { db.songs.find_one(mine).projection(doc! { "_id": 1 }).await })
+            .await?;
         Ok(found.is_some())
     }
 
@@ -205,10 +198,8 @@ impl Songs for MongoDb {
     }
 
     async fn ping(&self) -> Result<()> {
-        within(READ_LIMIT, async {
-            self.collections().await?.database.run_command(doc! { "ping": 1 }).await
-        })
-        .await?;
+        let ping = doc! { "ping": 1 };
+        self.gate.read(|db| async move { db.database.run_command(ping).await }).await?;
         Ok(())
     }
 }

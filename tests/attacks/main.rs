@@ -1,0 +1,3 @@
+//! Clients that mean harm or do not care: the server goes on serving the others.
+
+mod aborts;
