@@ -68,7 +68,7 @@ pub(crate) async fn is_complete(store: &dyn Store, song: &Song) -> store::Result
     }
     let Some(last) = song.source.bytes.checked_sub(1) else { return Ok(false) };
     let part = match store.read_original(song.id, last).await {
-        // It is there: who takes the file out hears that it is damaged.
+        // It is there. That it is damaged is an error of `fetch`.
         Err(store::Error::Corrupt { .. }) => return Ok(true),
         part => part?,
     };

@@ -79,9 +79,9 @@ enum Durability {
 /// What room a change may take on a disk that is nearly full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Space {
-    /// What leaves the reserve where it is: the change adds something.
+    /// None of the reserve: the change adds a record or bytes.
     Room,
-    /// The reserve too: the change removes something, or ends what was begun while there was room.
+    /// The reserve too: the change removes some, or ends a step that began while there was room.
     Reserve,
 }
 
@@ -198,8 +198,8 @@ impl Writer {
         if space == Space::Reserve {
             reserve.release();
         }
-        // What is only in the log goes into the file, and the log's room back to the disk. Where
-        // that is not possible, the change says so.
+        // Moves the pages of the log into the file, and gives the log's room back to the disk. If it
+        // cannot, the change below fails and says why.
         let _ = self.connection.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         self.transact(durability, work)
     }

@@ -135,7 +135,7 @@ async fn another_process_s_long_change_delays_changes_but_no_reads() {
     assert!(store.remove(song.id).await.expect("removes"));
 }
 
-/// Writers, and so whoever waits behind them, are answered within the 5 s of a request.
+/// Each change is answered within the 5 s of a request, those at the end of the queue too.
 #[tokio::test]
 async fn changes_that_wait_for_one_lock_do_not_wait_for_each_other_as_well() {
     let database = TestDatabase::sqlite();

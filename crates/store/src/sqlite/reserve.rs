@@ -1,9 +1,9 @@
 //! Room on the disk that is kept for the changes that free some.
 //!
 //! SQLite writes every change into its log first, a removal too: on a disk without a free block it
-//! can remove nothing. So a file of some megabytes lies beside the database. Changes that add
-//! something are refused while it cannot lie there, or while the disk has little room besides;
-//! changes that remove something may give it up.
+//! can remove nothing. So a file of some megabytes lies beside the database. A change that adds
+//! records or bytes is refused while that file cannot be allocated, or while the disk has little
+//! room besides it; a change that removes some may delete the file to get its room.
 
 use std::{
     ffi::OsString,
