@@ -4,9 +4,14 @@
 //! majority's journals, reads go to the primary. Reads take the server's default read concern
 //! (`local`), so one may see a change a moment before it is durable; nothing is decided on what was
 //! read, since every change states its condition and is itself acknowledged by a majority.
+//!
+//! Chunks never change, so they are read from a secondary where the primary does not answer: see
+//! [`members`]. That read takes the read concern `majority`, because what a secondary alone has may
+//! be rolled back, and the next change of the primary would not show it.
 
 mod chunks;
 mod claims;
+mod clock;
 mod document;
 mod gate;
 mod lists;
@@ -22,7 +27,7 @@ use mongodb::{
 };
 use tokio::sync::OnceCell;
 
-use self::gate::Gate;
+use self::{clock::LocalClock, gate::Gate};
 use crate::{Error, Result, checksum::Verifier};
 
 /// What a server says of a document whose key another has.
@@ -39,10 +44,14 @@ impl MongoDb {
     /// Reads the URL. Nothing goes over the network before the first use, not even a name's
     /// resolution.
     pub(crate) fn new(url: &str) -> Result<Self> {
+        Self::with_clock(url, music::now)
+    }
+
+    fn with_clock(url: &str, clock: LocalClock) -> Result<Self> {
         let address =
             ConnectionString::parse(url).map_err(|error| Error::Url(reason(url, &error)))?;
         Ok(Self {
-            gate: Gate::new(address),
+            gate: Gate::new(address, clock),
             prepared: OnceCell::new(),
             verifier: Verifier::default(),
         })

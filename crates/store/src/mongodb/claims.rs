@@ -10,6 +10,8 @@ use crate::{Claim, Claimed, Claims, Error, Result};
 #[async_trait]
 impl Claims for MongoDb {
     async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed> {
+        let skew = self.skew().await?;
+        let (claim, now) = (&skew.correct_claim(claim), skew.correct(now));
         let moment = now.as_millisecond();
         let free = doc! { "_id": &claim.key, "$or": [
             { "expires_at": { "$lte": moment } },
@@ -42,6 +44,7 @@ impl Claims for MongoDb {
     }
 
     async fn hold(&self, claim: &Claim) -> Result<bool> {
+        let claim = &self.skew().await?.correct_claim(claim);
         let record = document::of_record(claim)?;
         let mut held = held_by(claim);
         // A sign of life that comes late does not undo the answer.

@@ -33,6 +33,7 @@ use self::connection::Connection;
 #[cfg(doc)]
 use self::connection::{CONNECT_LIMIT, HEARTBEAT};
 use super::{
+    clock::LocalClock,
     failure,
     members::{Member, Members},
 };
@@ -83,9 +84,9 @@ struct Overload(Duration);
 
 impl Gate {
     /// Nothing goes over the network before the first use, not even a name's resolution.
-    pub(super) fn new(address: ConnectionString) -> Self {
+    pub(super) fn new(address: ConnectionString, clock: LocalClock) -> Self {
         let members = Arc::new(Members::default());
-        let connection = Connection::new(address, Arc::clone(&members));
+        let connection = Connection::new(address, Arc::clone(&members), clock);
         let pool = usize::try_from(connection.pool()).unwrap_or(usize::MAX);
         let permits = pool.clamp(1, Semaphore::MAX_PERMITS);
         Self {

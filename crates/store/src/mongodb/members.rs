@@ -44,10 +44,9 @@ impl Member {
     /// absent: a secondary may not have them yet.
     fn is_final<T>(self, answer: &Result<Option<T>>) -> bool {
         match answer {
-            Ok(Some(_)) => true,
             Ok(None) => self == Self::Primary,
             Err(Error::Unavailable(_)) => false,
-            Err(_) => true,
+            Ok(Some(_)) | Err(_) => true,
         }
     }
 }

@@ -9,13 +9,15 @@ use music::{
     Attempt, Description, Retired, Revision, RevisionId, Song, SongId, Source, Status, Timestamp,
     now,
 };
+use tokio::time::timeout;
 
 use super::{
     MongoDb,
     document::{self, literal},
+    gate::READ_LIMIT,
     lists::{self, Find},
 };
-use crate::{Page, Query, Result, SCHEMA, Songs};
+use crate::{Error, Page, Query, Result, SCHEMA, Songs};
 
 impl MongoDb {
     /// Makes a conditional change. Returns whether the condition held.
@@ -51,7 +53,13 @@ impl MongoDb {
 impl Songs for MongoDb {
     async fn insert(&self, song: &Song) -> Result<()> {
         self.prepare().await?;
-        let document = document::of_song(song)?;
+        let document = match &song.attempt {
+            Some(attempt) => {
+                let attempt = Some(self.skew().await?.correct_attempt(attempt));
+                document::of_song(&Song { attempt, ..song.clone() })?
+            }
+            None => document::of_song(song)?,
+        };
         self.gate.write(|db| async move { db.songs.insert_one(document).await }).await?;
         Ok(())
     }
@@ -116,9 +124,11 @@ impl Songs for MongoDb {
     }
 
     async fn begin(&self, id: SongId, attempt: &Attempt, now: Timestamp) -> Result<bool> {
+        let skew = self.skew().await?;
+        let attempt = &skew.correct_attempt(attempt);
         let free = doc! { "$or": [
             { "attempt": { "$exists": false } },
-            { "attempt.lease_until": { "$lte": now.as_millisecond() } },
+            { "attempt.lease_until": { "$lte": skew.correct(now).as_millisecond() } },
         ] };
         let update = changed(doc! {
             "attempt": literal(attempt)?,
@@ -129,6 +139,7 @@ impl Songs for MongoDb {
     }
 
     async fn renew(&self, id: SongId, attempt: &Attempt) -> Result<bool> {
+        let attempt = &self.skew().await?.correct_attempt(attempt);
         let update = changed(doc! { "attempt": literal(attempt)? });
         self.change(id, under_way(attempt.id), vec![update]).await
     }
@@ -173,9 +184,13 @@ impl Songs for MongoDb {
     }
 
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<Song>> {
-        let filter = doc! { "attempt.lease_until": { "$lte": now.as_millisecond() } };
-        let sort = Some(doc! { "attempt.lease_until": 1 });
-        self.find(Find { filter, sort, along: None, limit }).await
+        let find = async {
+            let now = self.skew().await?.correct(now);
+            let filter = doc! { "attempt.lease_until": { "$lte": now.as_millisecond() } };
+            let sort = Some(doc! { "attempt.lease_until": 1 });
+            self.find(Find { filter, sort, along: None, limit }).await
+        };
+        timeout(READ_LIMIT, find).await.map_err(Error::unavailable)?
     }
 
     async fn removable(&self, now: Timestamp, limit: usize) -> Result<Vec<(SongId, Retired)>> {

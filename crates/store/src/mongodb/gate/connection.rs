@@ -13,7 +13,10 @@ use mongodb::{
 };
 use tokio::sync::OnceCell;
 
-use crate::mongodb::members::{Member, Members};
+use crate::mongodb::{
+    clock::{Clock, LocalClock},
+    members::{Member, Members},
+};
 
 /// Below the limit of a read, so that an error names the servers that were not found.
 const SELECTION_LIMIT: Duration = Duration::from_secs(4);
@@ -44,6 +47,7 @@ pub(in crate::mongodb) struct Collections {
     pub(in crate::mongodb) claims: Collection<Document>,
     pub(in crate::mongodb) chunks: Collection<RawDocumentBuf>,
     secondary_chunks: Collection<RawDocumentBuf>,
+    pub(in crate::mongodb) clock: Clock,
 }
 
 impl Collections {
@@ -61,12 +65,13 @@ pub(super) struct Connection {
     address: ConnectionString,
     collections: OnceCell<Arc<Collections>>,
     members: Arc<Members>,
+    clock: LocalClock,
 }
 
 impl Connection {
     /// Nothing goes over the network, not even a name's resolution.
-    pub(super) fn new(address: ConnectionString, members: Arc<Members>) -> Self {
-        Self { address, collections: OnceCell::new(), members }
+    pub(super) fn new(address: ConnectionString, members: Arc<Members>, clock: LocalClock) -> Self {
+        Self { address, collections: OnceCell::new(), members, clock }
     }
 
     /// How many connections to a server the driver makes at most.
@@ -111,6 +116,7 @@ impl Connection {
             chunks: database.collection("chunks"),
             secondary_chunks: database.collection_with_options("chunks", of_secondaries),
             database,
+            clock: Clock::new(self.clock),
         }))
     }
 }
