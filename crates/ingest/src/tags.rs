@@ -86,6 +86,7 @@ fn patch(tag: &Tag) -> Patch {
         disc: number(tag.disk()),
         year: number(tag.date().map(|date| date.year.into())),
         genre: text(ItemKey::Genre),
+        ..Patch::default()
     }
 }
 

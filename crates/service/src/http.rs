@@ -94,8 +94,16 @@ async fn sweep(jobs: Arc<dyn Jobs>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = jobs.sweep().await {
-            tracing::warn!(error = chain(error.as_ref()), "sweep failed");
+        // Each call does a bounded amount of work: it is called until it has looked at everything.
+        loop {
+            match jobs.sweep().await {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(error = chain(error.as_ref()), "sweep failed");
+                    break;
+                }
+            }
         }
     }
 }

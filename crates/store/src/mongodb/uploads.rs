@@ -51,6 +51,12 @@ impl Uploads for MongoDb {
         Ok(done.deleted_count > 0)
     }
 
+    async fn count_uploads(&self, now: Timestamp) -> Result<u64> {
+        let open = doc! { "expires_at": { "$gt": now.as_millisecond() } };
+        within(READ_LIMIT, async { self.collections().await?.uploads.count_documents(open).await })
+            .await
+    }
+
     async fn list_uploads(&self, after: Option<SongId>, limit: usize) -> Result<Vec<Upload>> {
         let after = after.map_or_else(String::new, |id| id.to_string());
         let found: Vec<Document> = within(READ_LIMIT, async {
