@@ -299,6 +299,19 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_one_artist_is_as_it_was_before_there_were_several() {
+        let before = r#"{"name":"Jóga","author":"Björk","album":"Homogenic"}"#;
+        let description: Description = serde_json::from_str(before).expect("is a description");
+        assert_eq!(description.credit, Credit::of(names(&["Björk"])[0].clone()));
+        assert_eq!(serde_json::to_string(&description).expect("is JSON"), before);
+        let both = Credit::joined(names(&["A", "B"])).expect("has artists");
+        let several = Description { credit: both, ..description };
+        let text = serde_json::to_string(&several).expect("is JSON");
+        assert!(text.contains(r#""author":"A, B","artists":["A","B"]"#), "{text}");
+        assert_eq!(serde_json::from_str::<Description>(&text).expect("is one"), several);
+    }
+
+    #[test]
     fn every_artist_of_a_long_list_is_found() {
         let all = (0..ARTIST_LIMIT).map(|it| format!("Vorname{it} Nachname{it}"));
         let all: Vec<Name> = all.map(|it| Name::parse(&it).expect("is a name")).collect();

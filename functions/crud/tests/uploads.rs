@@ -89,7 +89,7 @@ async fn a_song_comes_in_by_parts_and_is_ingested_by_itself() {
     let path = begin(&stage, file.len(), &about).await;
     let head = call(&stage, Method::HEAD, &path).empty().await;
     assert_eq!(head.header("upload-length"), file.len().to_string());
-    assert_eq!(head.header("upload-metadata"), metadata(&about));
+    assert_eq!(head.header("upload-metadata"), metadata(&about[..2]), "what is about the song");
     assert_eq!(head.header("segue-song"), id(&path).to_string());
     assert_eq!(stage.get(&path.replace("uploads", "songs")).empty().await.problem(), "not-found");
 

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use axum::{body::Bytes, http::StatusCode};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use ingest::{Ingest, Spool};
 use multer::{Field, Multipart};
 use service::{BoxError, Problem, Result};
@@ -109,6 +109,8 @@ fn rationed(
             ration.read.fetch_add(piece.len(), Ordering::Relaxed);
             Ok(piece)
         })
+        // It takes an end that comes with the last piece for one that came too early.
+        .chain(stream::iter([Ok(Bytes::new())]))
         .then(async |piece| {
             tokio::task::yield_now().await;
             piece
