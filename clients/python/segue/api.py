@@ -147,9 +147,7 @@ class MusicApi:
                     return self._song(answer, data)
         return None
 
-    def update(
-        self, id: str, *, if_match: str | None = None, **fields: str | int | Sequence[str] | None
-    ) -> Song:
+    def update(self, id: str, *, if_match: str | None = None, **fields: str | int | Sequence[str] | None) -> Song:
         """Changes descriptive fields (`name`, `artist`, `artists`, `album`, `track`, …); None removes one.
 
         A new `artist` alone is the one artist; new `artists` alone are credited with commas between them.

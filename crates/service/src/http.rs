@@ -133,4 +133,29 @@ mod tests {
         }
         listens(&[("HOST", "127.0.0.1")]).await.expect("is loopback");
     }
+
+    /// Has looked at everything when it was called for the third time.
+    struct Large(std::sync::atomic::AtomicUsize);
+
+    #[async_trait::async_trait]
+    impl Jobs for Large {
+        async fn perform(&self, _: serde_json::Value) -> std::result::Result<(), BoxError> {
+            Ok(())
+        }
+
+        async fn sweep(&self) -> std::result::Result<bool, BoxError> {
+            Ok(self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 2)
+        }
+
+        async fn catch_up(&self) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sweep_goes_on_until_it_has_looked_at_everything() {
+        let jobs = Arc::new(Large(0.into()));
+        let sweeping = tokio::spawn(sweep(jobs.clone()));
+        tokio::time::sleep(SWEEP_INTERVAL / 2).await;
+        assert_eq!(jobs.0.load(std::sync::atomic::Ordering::SeqCst), 3);
+        sweeping.abort();
+    }
 }
