@@ -141,7 +141,7 @@ async fn text_and_binary_bodies_are_read_alike() {
     let song = songs::put(doors.store.as_ref(), "Song", 10).await;
     let patch = json!({ "name": "Ænima \"quoted\" 🎵", "track": 3 }).to_string();
     for content_type in
-        ["application/json", "application/merge-patch+json", "application/octet-stream"]
+        ["application/json", "application/merge-patch+json", "Application/JSON; charset=utf-8"]
     {
         for door in doors.each() {
             let request = Request::new("PATCH", song.record())

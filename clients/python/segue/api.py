@@ -90,7 +90,7 @@ class MusicApi:
     ) -> Iterator[Song]:
         """The newest songs (an album's by disc and track), at most `limit`, asked for page by page as they are used.
 
-        `q` finds songs in which each of its words begins a word of name, author or album. Without `status`
+        `q` finds songs in which each of its words begins a word of name, artists or album. Without `status`
         (`processing`, `ready`, `failed`) they are the ready ones.
         """
         if limit is not None and limit <= 0:
@@ -116,19 +116,22 @@ class MusicApi:
         name: str | None = None,
         author: str | None = None,
         album: str | None = None,
+        artist: str | None = None,
         respond_async: bool = False,
     ) -> Song:
         """Sends an audio file and returns the song, ready, unless the server takes longer than its gateway allows.
 
-        What is not given comes from the file's tags. With `respond_async` the song returns at once, processing:
+        What is not given comes from the file's tags, the name else from the file's. `artist` and `author` are two
+        names of the credit. With `respond_async` the song returns at once, processing:
         see `wait_until_ready`. Raises Rejected for a file that is not audio (status 422) or too large (413).
 
         A file of more than 4 MiB goes by parts, which a broken connection does not lose, and is processing when it
         returns; then what is not audio becomes a song that failed.
         """
-        fields = {"name": name, "author": author, "album": album}
+        fields = {"name": name, "author": _credit(artist, author), "album": album}
         if Path(path).stat().st_size > _PART:
             return self._upload(Path(path), fields)
+        fields["filename"] = Path(path).name
         return self._only(self._post(path, fields, {"Prefer": "respond-async"} if respond_async else {}))
 
     def made_of(self, path: str | os.PathLike[str]) -> Song | None:
@@ -144,8 +147,10 @@ class MusicApi:
                     return self._song(answer, data)
         return None
 
-    def update(self, id: str, *, if_match: str | None = None, **fields: str | int | None) -> Song:
-        """Changes descriptive fields (`name`, `author`, `album`, `track`, …); None removes one.
+    def update(self, id: str, *, if_match: str | None = None, **fields: str | int | Sequence[str] | None) -> Song:
+        """Changes descriptive fields (`name`, `artist`, `artists`, `album`, `track`, …); None removes one.
+
+        A new `artist` alone is the one artist; new `artists` alone are credited with commas between them.
 
         With the ETag `if_match` only if the song has not changed since, else it raises Rejected (status 412).
         """
@@ -285,6 +290,12 @@ class MusicApi:
 
 def _query(fields: Mapping[str, Any]) -> str:
     return urlencode({name: value for name, value in fields.items() if value is not None})
+
+
+def _credit(artist: str | None, author: str | None) -> str | None:
+    if artist is not None and author is not None and artist != author:
+        raise ValueError("artist and author are two names of one field, and differ")
+    return author if artist is None else artist
 
 
 def _offset(answer: Answer) -> int:

@@ -89,14 +89,14 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("add", parents=[server, output], help="add audio files")
     add.add_argument("files", nargs="+", metavar="FILE")
     add.add_argument("--name", help="the song's name (default: from the file's tags, like the two below)")
-    add.add_argument("--author")
+    add.add_argument("--artist", "--author", dest="author")
     add.add_argument("--album")
     add.add_argument("--skip-existing", action="store_true", help="leave out files that the server has already")
     add.set_defaults(run=_add)
 
     listing = commands.add_parser("list", parents=[server, output], help="list songs, newest first")
     listing.add_argument(
-        "-q", dest="words", metavar="WORDS", help="only those whose name, author or album has these words"
+        "-q", dest="words", metavar="WORDS", help="only those whose name, artists or album have these words"
     )
     listing.add_argument("--status", choices=("processing", "ready", "failed"), help="default: ready")
     listing.set_defaults(run=_list)

@@ -38,10 +38,13 @@ class Song:
     id: str
     name: str
     author: str
+    """The credit, as `artist`, its newer name, has it as well."""
     status: str
     """`processing`, `ready` or `failed`; only a ready song plays."""
     stream_url: str
     """Absolute URL of the multivariant playlist: what an HLS player wants."""
+    artists: tuple[str, ...] = ()
+    """The individual artists, at least one."""
     album: str | None = None
     album_artist: str | None = None
     track: int | None = None
@@ -62,18 +65,31 @@ class Song:
     """For `MusicApi.update(…, if_match=song.etag)`; only on a song that was answered by itself, not in a list."""
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def artist(self) -> str:
+        """The credit, such as `Björk feat. Tricky`."""
+        return self.author
+
     @classmethod
     def from_dict(cls, data: object) -> Song:
         """Raises ValueError where `data` is not the JSON object of a song."""
         if not isinstance(data, Mapping):
             raise ValueError("a song must be a JSON object")
-        for name in ("id", "name", "author", "status", "stream_url"):
+        # The credit has two names; a server may know one of them only.
+        credit = data.get("author", data.get("artist"))
+        for name in ("id", "name", "status", "stream_url"):
             if not isinstance(data.get(name), str):
                 raise ValueError(f"a song must have the text {name!r}")
+        if not isinstance(credit, str):
+            raise ValueError("a song must have the text 'author'")
+        artists = data.get("artists") or [credit]
+        if not isinstance(artists, list) or not all(isinstance(artist, str) for artist in artists):
+            raise ValueError("a song's artists must be a JSON array of texts")
         variants = data.get("variants") or []
         if not isinstance(variants, list):
             raise ValueError("a song's variants must be a JSON array")
         known = _known(cls, data, "etag", "raw")
+        known["author"], known["artists"] = credit, tuple(artists)
         known["variants"] = tuple(map(Variant.from_dict, variants))
         known["source"] = data.get("source") or {}
         return cls(**known, raw=data)

@@ -119,6 +119,24 @@ def test_fields_change_and_go_and_a_stale_etag_is_refused(api: MusicApi, tone: P
     assert api.song(before.id).name == "After"
 
 
+def test_a_song_may_have_several_artists_and_each_finds_it(api: MusicApi, tone: Path, author: str) -> None:
+    song = api.add(tone, name="Duet", artist=author)
+    assert (song.artist, song.author, song.artists) == (author, author, (author,))
+    song = api.update(song.id, artists=[author, "Zoë Ångström"])
+    assert (song.artist, song.artists) == (f"{author}, Zoë Ångström", (author, "Zoë Ångström"))
+    assert [found.id for found in api.songs(f"{author} angstrom")] == [song.id]
+
+
+def test_an_untagged_file_is_called_by_its_name(api: MusicApi, tone: Path, author: str, tmp_path: Path) -> None:
+    path = tmp_path / "03 - Jóga.wav"
+    path.write_bytes(tone.read_bytes())
+    song = api.add(path, album=author)
+    try:
+        assert (song.name, song.artist) == ("Jóga", "Unknown artist")
+    finally:
+        api.delete(song.id)
+
+
 def test_the_original_comes_back_byte_for_byte(
     api: MusicApi, tone: Path, author: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

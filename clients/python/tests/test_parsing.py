@@ -70,6 +70,19 @@ def test_without_a_link_to_the_next_page_there_is_none(header: str | None) -> No
     assert next_link(BASE, header) is None
 
 
+def test_the_credit_has_two_names_and_the_artists_are_at_least_one() -> None:
+    song = Song.from_dict(SONG)
+    assert (song.artist, song.author, song.artists) == ("Ryan Reilly", "Ryan Reilly", ("Ryan Reilly",))
+    renamed = {name: value for name, value in SONG.items() if name != "author"}
+    song = Song.from_dict({**renamed, "artist": "A feat. B", "artists": ["A", "B"]})
+    assert (song.artist, song.author, song.artists) == ("A feat. B", "A feat. B", ("A", "B"))
+    for wrong in ({"author": 1}, {"artists": "A"}, {"artists": [1]}):
+        with pytest.raises(ValueError):
+            Song.from_dict({**SONG, **wrong})
+    with pytest.raises(ValueError):
+        MusicApi("http://127.0.0.1:1").add(__file__, artist="A", author="B")
+
+
 def test_a_song_keeps_what_a_newer_server_says_of_it() -> None:
     song = Song.from_dict(SONG)
     assert (song.id, song.name, song.author) == (SONG["id"], "Knolls", "Ryan Reilly")

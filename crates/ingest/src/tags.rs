@@ -3,7 +3,7 @@
 
 use std::{fs::File, path::Path};
 
-use music::{Change, Name, Patch};
+use music::{ARTIST_LIMIT, Change, Name, Patch};
 use tags::{Field, Format, Limits, ReadSeek};
 
 use crate::Container;
@@ -61,10 +61,20 @@ fn patch(tags: &tags::Tags) -> Patch {
         disc: number(tags.disc().number),
         year: Change::from(tags.year()),
         genre: text(tags.first(Field::Genre)),
+        artists: artists(tags),
     }
 }
 
-/// The artists as one text. [`tags::Tags::artists`] has them one by one.
+/// The individual artists, if there are several. A single one is the credit itself.
+fn artists(tags: &tags::Tags) -> Change<Vec<Name>> {
+    let names: Vec<_> = tags.artists().iter().filter_map(|name| Name::lossy(name)).collect();
+    match names.len() {
+        0 | 1 => Change::Keep,
+        _ => Change::Set(names.into_iter().take(ARTIST_LIMIT).collect()),
+    }
+}
+
+/// The artists as one text, as the release credits them.
 fn author(tags: &tags::Tags) -> Option<String> {
     joined(tags.credit())
 }
@@ -111,6 +121,9 @@ mod tests {
         let expected = Patch {
             name: name("Title"),
             author: name("Alice, Bob"),
+            artists: Change::Set(
+                ["Alice", "Bob"].map(|name| Name::parse(name).expect("is a name")).into(),
+            ),
             album: name("Album"),
             album_artist: name("Band"),
             track: Change::Set(3),

@@ -1,6 +1,7 @@
 //! What a song is, and the rules that hold wherever it is kept, made or played. No I/O.
 
 mod description;
+mod filename;
 mod id;
 mod ladder;
 mod patch;
@@ -10,7 +11,7 @@ pub mod testing;
 mod timeline;
 mod words;
 
-pub use description::{Description, DescriptionError, FIELD_LIMIT, Name};
+pub use description::{ARTIST_LIMIT, Credit, Description, DescriptionError, FIELD_LIMIT, Name};
 pub use id::{InvalidId, RevisionId, SongId};
 pub use ladder::{AudioFormat, Rung, ladder, ladder_below, lossless_rate, output_rate};
 pub use patch::{Change, Patch};

@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 
 use crate::{
-    AudioFormat, Codec, Description, Media, Name, Revision, RevisionId, Song, Source, Status,
-    Timeline, Variant,
+    AudioFormat, Codec, Credit, Description, Media, Name, Revision, RevisionId, Song, Source,
+    Status, Timeline, Variant,
 };
 
 /// A text.
@@ -24,7 +24,7 @@ pub fn name(text: &str) -> Name {
 pub fn description(title: &str, author: &str) -> Description {
     Description {
         name: name(title),
-        author: name(author),
+        credit: Credit::of(name(author)),
         album: None,
         album_artist: None,
         track: None,

@@ -2,8 +2,11 @@
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-/// How many words of a song are searched, and how many of a query are asked for.
-pub const WORD_LIMIT: usize = 64;
+/// How many words of a song are searched: enough for the names of as many artists as it may have.
+pub const WORD_LIMIT: usize = 192;
+
+/// How many words of a query are asked for.
+const QUERY_LIMIT: usize = 64;
 
 /// How many characters of one word are kept. A longer word is found by its beginning.
 const WORD_LENGTH: usize = 32;
@@ -30,7 +33,8 @@ pub fn song_words<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
 /// A word that begins another one of the query says nothing more and is left out.
 #[must_use]
 pub fn query_words(query: &str) -> Vec<String> {
-    let words = song_words([query]);
+    let mut words = song_words([query]);
+    words.truncate(QUERY_LIMIT);
     words
         .iter()
         .filter(|word| {
@@ -71,7 +75,8 @@ mod tests {
     #[test]
     fn each_word_is_kept_once_and_only_so_many() {
         assert_eq!(song_words(["one two", "two three"]), ["one", "two", "three"]);
-        let many = (0..100).map(|number| format!("w{number}")).collect::<Vec<_>>().join(" ");
+        let many =
+            (0..=WORD_LIMIT).map(|number| format!("w{number}")).collect::<Vec<_>>().join(" ");
         assert_eq!(song_words([many.as_str()]).len(), WORD_LIMIT);
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use headers::{ContentRange, ETag, HeaderMapExt, IfMatch, IfNoneMatch};
@@ -24,11 +24,11 @@ pub enum Selection {
     Unsatisfiable,
 }
 
-/// What to send of a representation of `length` bytes.
+/// What to send of a representation of `length` bytes. A range is for GET only (RFC 9110 §14.2).
 ///
 /// More than one range is answered with the whole, as RFC 9110 §14.2 allows: no player asks for it.
 #[must_use]
-pub fn select(request: &HeaderMap, etag: &ETag, length: u64) -> Selection {
+pub fn select(method: &Method, request: &HeaderMap, etag: &ETag, length: u64) -> Selection {
     if is_not_modified(request, etag) {
         return Selection::NotModified;
     }
@@ -36,7 +36,7 @@ pub fn select(request: &HeaderMap, etag: &ETag, length: u64) -> Selection {
     let valid = request.get(header::IF_RANGE).is_none_or(|value| {
         value.to_str().ok().and_then(|text| text.parse::<ETag>().ok()).as_ref() == Some(etag)
     });
-    let range = request.get(header::RANGE).filter(|_| valid);
+    let range = request.get(header::RANGE).filter(|_| valid && *method == Method::GET);
     range
         .and_then(|value| value.to_str().ok())
         .map_or(Selection::Whole, |range| single_range(range, length))
@@ -126,11 +126,15 @@ mod tests {
     use super::*;
 
     fn selected(pairs: &[(header::HeaderName, &'static str)]) -> Selection {
+        selected_by(&Method::GET, pairs)
+    }
+
+    fn selected_by(method: &Method, pairs: &[(header::HeaderName, &'static str)]) -> Selection {
         let headers = pairs
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
             .collect();
-        select(&headers, &"\"one\"".parse().expect("is an entity tag"), 100)
+        select(method, &headers, &"\"one\"".parse().expect("is an entity tag"), 100)
     }
 
     #[test]
@@ -141,6 +145,13 @@ mod tests {
         assert_eq!(selected(&[(header::RANGE, "bytes=-10")]), Selection::Part(90..100));
         assert_eq!(selected(&[(header::RANGE, "bytes=-1000")]), Selection::Part(0..100));
         assert_eq!(selected(&[(header::RANGE, "bytes=5-")]), Selection::Part(5..100));
+    }
+
+    #[test]
+    fn a_range_means_something_to_get_only() {
+        for range in ["bytes=0-0", "bytes=500-600"] {
+            assert_eq!(selected_by(&Method::HEAD, &[(header::RANGE, range)]), Selection::Whole);
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub(crate) fn layer() -> CorsLayer {
     let names = [
         "authorization",
         "content-type",
+        "content-disposition",
+        "cache-control",
+        "pragma",
         "x-api-key",
         "if-match",
         "if-none-match",
@@ -37,6 +40,10 @@ pub(crate) fn layer() -> CorsLayer {
         "upload-concat",
         "x-http-method-override",
         "x-requested-with",
+        // What tracing adds to the requests of a page.
+        "x-request-id",
+        "traceparent",
+        "tracestate",
     ];
     let exposed = [
         "tus-resumable",

@@ -98,8 +98,16 @@ async fn sweep(jobs: Arc<dyn Jobs>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = jobs.sweep().await {
-            tracing::warn!(error = chain(error.as_ref()), "sweep failed");
+        // Each call does a bounded amount of work: it is called until it has looked at everything.
+        loop {
+            match jobs.sweep().await {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(error = chain(error.as_ref()), "sweep failed");
+                    break;
+                }
+            }
         }
     }
 }
@@ -128,5 +136,35 @@ mod tests {
             listens(&[("HOST", "0.0.0.0"), allowed]).await.expect("is allowed");
         }
         listens(&[("HOST", "127.0.0.1")]).await.expect("is loopback");
+    }
+
+    /// Has looked at everything when it was called for the third time.
+    struct Large(std::sync::atomic::AtomicUsize);
+
+    #[async_trait::async_trait]
+    impl Jobs for Large {
+        async fn perform(&self, _: serde_json::Value) -> std::result::Result<(), BoxError> {
+            Ok(())
+        }
+
+        async fn sweep(&self) -> std::result::Result<bool, BoxError> {
+            Ok(self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 2)
+        }
+
+        async fn catch_up(&self) {}
+    }
+
+    #[tokio::test]
+    async fn a_sweep_goes_on_until_it_has_looked_at_everything() {
+        let jobs = Arc::new(Large(0.into()));
+        let sweeping = tokio::spawn(sweep(jobs.clone()));
+        // The next one begins in an hour only.
+        let third = async {
+            while jobs.0.load(std::sync::atomic::Ordering::SeqCst) < 3 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), third).await.expect("goes on");
+        sweeping.abort();
     }
 }

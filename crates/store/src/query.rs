@@ -79,7 +79,7 @@ mod tests {
         let name = |text| Name::parse(text).expect("is a name");
         let description = Description {
             name: name("Jó jo"),
-            author: name("Яна"),
+            credit: music::Credit::of(name("Яна")),
             album: Some(name("Job")),
             album_artist: Some(name("Unsearched")),
             track: None,

@@ -55,6 +55,9 @@ pub trait Uploads: Send + Sync {
     /// Its parts stay: whoever gives an upload up removes them next.
     async fn remove_upload(&self, id: SongId, expires_at: Timestamp) -> Result<bool>;
 
+    /// How many uploads have not expired at `now`.
+    async fn count_uploads(&self, now: Timestamp) -> Result<u64>;
+
     /// Uploads in the order of their ids, after `after`, at most `limit`.
     async fn list_uploads(&self, after: Option<SongId>, limit: usize) -> Result<Vec<Upload>>;
 }

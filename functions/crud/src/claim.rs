@@ -25,6 +25,11 @@ const SIGN: Duration = Duration::from_secs(20);
 /// When an answer that is being made may be worth asking for again.
 const IN_FLIGHT: Duration = Duration::from_secs(5);
 
+/// How often a key is tried to be settled, and the time between the first two tries, which grows by
+/// itself: 5 s and the time that the database takes, less than a lease.
+const SETTLING: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(180);
+
 const KEY_LIMIT: usize = 255;
 
 /// How taking a request's key went.
@@ -110,14 +115,29 @@ impl Held {
     }
 
     /// Keeps the answer. Returns whether the key still was this request's.
+    ///
+    /// A database that does not answer is asked again: the answer that it lost may have been that the
+    /// key is settled, and then the song must stay.
+    ///
+    /// # Errors
+    /// The database did not answer. The key is then either settled, or free once its lease is over.
     pub(crate) async fn settle(mut self) -> Result<bool> {
         self.signs.abort();
         // A sign that is on its way is not overtaken.
         let _ = (&mut self.signs).await;
-        let Some(claim) = &self.claim else { return Ok(false) };
-        let settled = self.store.hold(&Claim { lease_until: None, ..claim.clone() }).await?;
-        self.claim = None;
-        Ok(settled)
+        // From here on the key is not let go: it may be settled already.
+        let Some(claim) = self.claim.take() else { return Ok(false) };
+        let settled = Claim { lease_until: None, ..claim };
+        let mut asked = 1;
+        loop {
+            match self.store.hold(&settled).await {
+                Ok(held) => return Ok(held),
+                Err(error) if asked == SETTLING => return Err(error.into()),
+                Err(error) => tracing::warn!(%error, "a key could not be settled"),
+            }
+            tokio::time::sleep(PAUSE * asked).await;
+            asked += 1;
+        }
     }
 }
 

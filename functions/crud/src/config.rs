@@ -21,6 +21,8 @@ pub struct Config {
     pub queue_length: usize,
     /// How long an upload waits for its next part; a day by default. `UPLOAD_EXPIRY_SECONDS`
     pub upload_expiry: Duration,
+    /// How many uploads may be open at a time; 1,000 by default. `MAX_OPEN_UPLOADS`
+    pub max_open_uploads: u64,
 }
 
 impl Config {
@@ -35,6 +37,7 @@ impl Config {
             ingest_concurrency: lookup.parse("INGEST_CONCURRENCY", "a number", 2)?.max(1),
             queue_length: lookup.parse("INGEST_QUEUE", "a number", 64)?,
             upload_expiry: lookup.seconds("UPLOAD_EXPIRY_SECONDS", Duration::from_hours(24))?,
+            max_open_uploads: lookup.parse("MAX_OPEN_UPLOADS", "a number", 1000)?,
         })
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::{
     Router, middleware,
-    routing::{get, head, post},
+    routing::{MethodRouter, get, head, post},
 };
 use ingest::Ingest;
 use service::Dispatch;
@@ -24,9 +24,6 @@ use uploads::Uploads;
 
 pub use config::Config;
 pub use worker::Worker;
-
-/// How many songs may be in memory at a time, as JSON and decoded: up to 200 MB each.
-const JSON_AT_ONCE: usize = 4;
 
 /// What the routes work with.
 #[derive(Clone)]
@@ -40,8 +37,6 @@ pub struct Crud {
     encoding: Arc<Semaphore>,
     /// How many requests may hold a received song at a time.
     receiving: Arc<Semaphore>,
-    /// How many of them may hold it in memory, as JSON.
-    parsing: Arc<Semaphore>,
     config: Arc<Config>,
 }
 
@@ -53,7 +48,12 @@ impl Crud {
     ) -> Result<(Self, Arc<Worker>), ingest::Error> {
         let ingest = Ingest::new(Arc::clone(&store), config.ingest.clone())?;
         let encoding = Arc::new(Semaphore::new(config.ingest_concurrency));
-        let uploads = Uploads::new(Arc::clone(&store), ingest.clone(), config.upload_expiry);
+        let uploads = Uploads::new(
+            Arc::clone(&store),
+            ingest.clone(),
+            config.upload_expiry,
+            config.max_open_uploads,
+        );
         let worker = Arc::new(Worker::new(
             Arc::clone(&store),
             ingest.clone(),
@@ -63,9 +63,8 @@ impl Crud {
         let dispatch = service::dispatch(worker.clone(), config.queue_length, &config.http);
         worker.hand_over_to(Arc::clone(&dispatch));
         let receiving = Arc::new(Semaphore::new(config.ingest_concurrency + config.queue_length));
-        let parsing = Arc::new(Semaphore::new(JSON_AT_ONCE));
         let config = Arc::new(config);
-        let crud = Self { store, ingest, uploads, dispatch, encoding, receiving, parsing, config };
+        let crud = Self { store, ingest, uploads, dispatch, encoding, receiving, config };
         Ok((crud, worker))
     }
 
@@ -88,22 +87,27 @@ impl Crud {
 
 /// The routes under `/songs` and `/uploads`.
 pub fn router(crud: Crud) -> Router {
-    let uploads = Router::new()
-        .route("/uploads", post(routes::create_upload).options(routes::upload_options))
-        .route(
-            "/uploads/{id}",
-            head(routes::show_upload)
-                .patch(routes::append)
-                .delete(routes::terminate)
-                .post(routes::overridden)
-                .options(routes::upload_options),
-        )
-        .layer(middleware::from_fn(routes::resumable));
-    Router::new()
-        .route("/songs", get(routes::list).post(routes::add))
+    let uploads =
+        collection("/uploads", &post(routes::create_upload).options(routes::upload_options))
+            .route(
+                "/uploads/{id}",
+                head(routes::show_upload)
+                    .patch(routes::append)
+                    .delete(routes::terminate)
+                    .post(routes::overridden)
+                    .options(routes::upload_options),
+            )
+            .layer(middleware::from_fn(routes::resumable));
+    collection("/songs", &get(routes::list).post(routes::add))
         .route("/songs/{id}", get(routes::show).patch(routes::describe).delete(routes::remove))
         .route("/songs/{id}/original", get(routes::original))
         .route("/songs/{id}/ingest", post(routes::ingest_again))
         .merge(uploads)
         .with_state(crud)
+}
+
+/// The routes of a collection, with and without a slash at the end: clients put together their URLs
+/// in either way, and a redirect would lose the body of what they send.
+fn collection(path: &str, methods: &MethodRouter<Crud>) -> Router<Crud> {
+    Router::new().route(path, methods.clone()).route(&format!("{path}/"), methods.clone())
 }

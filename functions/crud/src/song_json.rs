@@ -1,14 +1,31 @@
 //! A song as clients see it.
 
-use music::{Description, Loudness, Media, Song, Source, Status, Timestamp, Variant};
+use music::{Loudness, Media, Name, Song, Source, Status, Timestamp, Variant};
 use serde::Serialize;
 
 /// The JSON of a song: what concerns a client, and where it is played.
 #[derive(Serialize)]
 pub(crate) struct SongJson<'a> {
     id: String,
-    #[serde(flatten)]
-    description: &'a Description,
+    name: &'a Name,
+    /// The credit.
+    artist: &'a Name,
+    /// The credit again, by the name that the first clients know it by.
+    author: &'a Name,
+    /// The individual artists, at least one.
+    artists: &'a [Name],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    album: Option<&'a Name>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    album_artist: Option<&'a Name>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    track: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disc: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    year: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    genre: Option<&'a Name>,
     /// In seconds, from decoded samples.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<f64>,
@@ -86,9 +103,19 @@ impl<'a> SongJson<'a> {
     pub(crate) fn new(song: &'a Song, base_path: &str) -> Self {
         let revision = song.revision.as_ref();
         let url = |file| format!("{base_path}/stream/{}/{file}", song.id);
+        let about = &song.description;
         Self {
             id: song.id.to_string(),
-            description: &song.description,
+            name: &about.name,
+            artist: about.credit.name(),
+            author: about.credit.name(),
+            artists: about.credit.artists(),
+            album: about.album.as_ref(),
+            album_artist: about.album_artist.as_ref(),
+            track: about.track,
+            disc: about.disc,
+            year: about.year,
+            genre: about.genre.as_ref(),
             duration: revision.map(music::Revision::seconds),
             status: song.status,
             error: song.error.as_deref(),

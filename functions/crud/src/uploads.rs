@@ -17,6 +17,7 @@ use jiff::SignedDuration;
 use music::{Song, SongId, Timestamp};
 use service::{Dispatch, Problem, Result};
 use store::{ChunkKey, Store, Upload};
+use tokio::sync::Mutex;
 
 use crate::{
     routes::metadata,
@@ -26,6 +27,13 @@ use crate::{
 /// How many uploads are asked for at a time.
 const PAGE: usize = 100;
 
+/// How long an upload waits for its first part, where it waits no shorter for all others. One that
+/// was begun and left costs its client nothing.
+const FIRST_PART: Duration = Duration::from_hours(1);
+
+/// When there may be room for another upload.
+const CROWDED: Duration = Duration::from_mins(1);
+
 /// The uploads of a store.
 #[derive(Clone)]
 pub(crate) struct Uploads {
@@ -33,21 +41,45 @@ pub(crate) struct Uploads {
     ingest: Ingest,
     /// How long an upload waits for its next part.
     patience: Duration,
+    /// How many may be open at a time.
+    limit: u64,
+    /// Held by a request that begins one, so that those of one process keep to the limit exactly.
+    beginning: Arc<Mutex<()>>,
     /// Whether one that is complete had to wait since this was last asked.
     waiting: Arc<AtomicBool>,
 }
 
 impl Uploads {
-    pub(crate) fn new(store: Arc<dyn Store>, ingest: Ingest, patience: Duration) -> Self {
-        Self { store, ingest, patience, waiting: Arc::default() }
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        ingest: Ingest,
+        patience: Duration,
+        limit: u64,
+    ) -> Self {
+        let (beginning, waiting) = Default::default();
+        Self { store, ingest, patience, limit, beginning, waiting }
+    }
+
+    /// Begins an upload of which nothing is in yet.
+    ///
+    /// The limit is one for all clients: they share one key, and behind a proxy one address, so that
+    /// nothing tells them apart. Hence 503, which clients of tus try again, and not 429, which says
+    /// that this client asks too much.
+    pub(crate) async fn begin(&self, length: u64, metadata: String) -> Result<Upload> {
+        let _turn = self.beginning.lock().await;
+        if self.store.count_uploads(music::now()).await? >= self.limit {
+            let detail = "too many uploads are open: finish them or give them up";
+            return Err(Problem::unavailable(detail).retry_after(CROWDED));
+        }
+        let expires_at = after(self.patience.min(FIRST_PART));
+        let upload = Upload { id: SongId::new(), length, offset: 0, metadata, expires_at };
+        self.store.insert_upload(&upload).await?;
+        Ok(upload)
     }
 
     /// When an upload is given up of which a part came in just now.
     pub(crate) fn expiry(&self) -> Timestamp {
-        let wait = SignedDuration::try_from(self.patience);
-        let end = music::now().checked_add(wait.unwrap_or(SignedDuration::MAX));
-        // The last moment there is stands for those that never expire.
-        end.unwrap_or(Timestamp::MAX - SignedDuration::from_secs(1))
+        after(self.patience)
     }
 
     /// Whether a complete upload had to wait since this was last asked.
@@ -129,4 +161,12 @@ impl Uploads {
     pub(crate) async fn forget(&self, upload: &Upload) -> store::Result<()> {
         self.store.remove_upload(upload.id, Timestamp::MAX).await.map(|_| ())
     }
+}
+
+/// The moment when a time is over that begins now.
+fn after(time: Duration) -> Timestamp {
+    let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+    // The last moment there is stands for those that never expire.
+    let never = Timestamp::MAX - SignedDuration::from_secs(1);
+    music::now().checked_add(time).unwrap_or(never)
 }

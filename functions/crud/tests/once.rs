@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use music::SongId;
 use service::testing::Answer;
 use store::{Claim, Claimed};
-use support::{Stage, wav};
+use support::{Stage, forgetful::Forgetful, wav};
 
 async fn post(stage: &Stage, key: &str, query: &str, audio: Vec<u8>) -> Answer {
     let call = stage.call(Method::POST, &format!("/songs?{query}"));
@@ -116,5 +116,18 @@ async fn a_hash_that_cannot_be_is_refused_and_one_that_nobody_has_finds_nothing(
     ] {
         let answer = stage.get(&format!("/songs?{query}")).empty().await;
         assert_eq!(answer.problem(), "bad-request", "{query}");
+    }
+}
+
+/// The database settles the key, and its answer is lost; letting the key go fails as well.
+#[tokio::test]
+async fn a_key_whose_settling_was_not_heard_of_still_has_its_song() {
+    for (lost, first) in [(1, 201), (100, 503)] {
+        let stage = Stage::over(&[], |store| Forgetful::new(store, lost)).await;
+        let answer = post(&stage, "key", "name=n&author=a", wav(0.2)).await;
+        assert_eq!(answer.status.as_u16(), first, "{}", answer.text());
+        let again = post(&stage, "key", "name=n&author=a", wav(0.2)).await;
+        assert_eq!(again.status, StatusCode::CREATED, "{lost}: {}", again.text());
+        assert_eq!(songs(&stage).await, 1);
     }
 }

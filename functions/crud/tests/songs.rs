@@ -136,10 +136,9 @@ async fn what_is_no_song_is_refused_and_leaves_nothing_behind() {
         );
     }
     for query in [
-        "name=n",
-        "author=a",
-        "name=%00&author=a",
+        "artist=a&author=b",
         "name=n&author=a&track=x",
+        "name=%E9&author=a",
         "name=n&author=a&id=1",
     ] {
         let answer = stage.post(query, wav(0.2)).await;
@@ -444,4 +443,159 @@ async fn a_client_that_leaves_leaves_nothing_behind() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     stage.assert_empty().await;
+}
+
+#[tokio::test]
+async fn a_song_has_a_credit_by_two_names_and_its_artists_and_is_found_by_each() {
+    let stage = Stage::new().await;
+    let credit = |song: &Value| {
+        assert_eq!(song["artist"], song["author"], "{song}");
+        (song["artist"].clone(), song["artists"].clone())
+    };
+    let one = stage.add("name=n&artist=Bj%C3%B6rk").await;
+    assert_eq!(credit(&one), (json!("Björk"), json!(["Björk"])));
+    let several = stage.add("name=n&artists=Tricky&artists=Massive%20Attack&artists=Tricky").await;
+    assert_eq!(
+        credit(&several),
+        (json!("Tricky, Massive Attack"), json!(["Tricky", "Massive Attack"]))
+    );
+    let audio = BASE64_STANDARD.encode(wav(0.2));
+    let body = json!({
+        "name": "n", "artist": "Goldie feat. Diane Charlemagne",
+        "artists": ["Goldie", "Diane Charlemagne"], "song_base64": audio,
+    });
+    let answer = stage.call(Method::POST, "/songs").send(body.to_string()).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+    let both = answer.json();
+    assert_eq!(
+        credit(&both),
+        (json!("Goldie feat. Diane Charlemagne"), json!(["Goldie", "Diane Charlemagne"]))
+    );
+    for (q, song) in [("bjork", &one), ("attack", &several), ("charlemagne", &both)] {
+        let found = stage.get(&format!("/songs?q={q}")).empty().await.json();
+        assert_eq!(found, json!([song]), "{q}");
+    }
+
+    let path = format!("/songs/{}", both["id"].as_str().expect("has an id"));
+    let patch = async |body: Value| {
+        let answer = stage.call(Method::PATCH, &path).send(body.to_string()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{body}: {}", answer.text());
+        credit(&answer.json())
+    };
+    assert_eq!(patch(json!({ "author": "Goldie" })).await, (json!("Goldie"), json!(["Goldie"])));
+    assert_eq!(patch(json!({ "artists": ["A", "B"] })).await, (json!("A, B"), json!(["A", "B"])));
+    assert_eq!(stage.get("/songs?q=charlemagne").empty().await.text(), "[]");
+    for body in [
+        json!({ "artist": "A", "author": "B" }),
+        json!({ "artist": null }),
+        json!({ "artists": vec!["A"; 51] }),
+        json!({ "artists": ["\u{200b}"] }),
+        json!({ "artists": "A" }),
+    ] {
+        let answer = stage.call(Method::PATCH, &path).send(body.to_string()).await;
+        assert_eq!(answer.problem(), "bad-request", "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_patch_is_json_of_a_kind_that_patches_and_of_a_size_that_describes() {
+    let stage = Stage::new().await;
+    let song = stage.add("name=n&author=a").await;
+    let path = format!("/songs/{}", song["id"].as_str().expect("has an id"));
+    let patch = |kind: &str| stage.call(Method::PATCH, &path).header("content-type", kind);
+    for kind in ["Application/Merge-Patch+JSON; charset=utf-8", "application/json"] {
+        assert_eq!(patch(kind).send(r#"{"year": 1997}"#).await.status, StatusCode::OK, "{kind}");
+    }
+    for kind in ["application/json-patch+json", "text/plain", "application/x-www-form-urlencoded"] {
+        let refused = patch(kind).send("{}").await;
+        assert_eq!(refused.problem(), "unsupported-media-type", "{kind}");
+        assert!(refused.header("accept-patch").contains("application/merge-patch+json"));
+    }
+    let coded = patch("application/json").header("content-encoding", "br").send("{}").await;
+    assert_eq!(coded.problem(), "unsupported-media-type");
+    let large = format!("{{}}{}", " ".repeat(64 << 10));
+    assert_eq!(patch("application/json").send(large).await.problem(), "too-large");
+}
+
+#[tokio::test]
+async fn a_patch_that_changes_nothing_leaves_the_song_its_entity_tag() {
+    let stage = Stage::new().await;
+    let song = stage.add("name=n&author=a&album=b").await;
+    let path = format!("/songs/{}", song["id"].as_str().expect("has an id"));
+    let before = stage.get(&path).empty().await;
+    for body in ["{}", r#"{"name": " n ", "artist": "a", "artists": ["a"], "genre": null}"#] {
+        let same = stage.call(Method::PATCH, &path).send(body).await;
+        assert_eq!((same.status, same.text()), (StatusCode::OK, before.text()), "{body}");
+        assert_eq!(same.header("etag"), before.header("etag"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_meant_for_another_state_of_a_song_is_not_done() {
+    let stage = Stage::new().await;
+    let song = stage.add("name=n&author=a").await;
+    let path = format!("/songs/{}", song["id"].as_str().expect("has an id"));
+    for (method, rest) in [(Method::POST, "/ingest"), (Method::GET, "/original")] {
+        let call = stage.call(method, &format!("{path}{rest}")).header("if-match", "\"other\"");
+        assert_eq!(call.empty().await.problem(), "precondition-failed", "{rest}");
+    }
+    let song = stage.get(&path).empty().await;
+    let again = stage.call(Method::POST, &format!("{path}/ingest"));
+    let again = again.header("if-match", song.header("etag")).empty().await;
+    assert_eq!(again.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn a_head_request_is_answered_for_the_whole_whatever_range_it_asks_for() {
+    let stage = Stage::with(&[("RESPONSE_LIMIT_BYTES", "1000")]).await;
+    let song = stage.add("name=n&author=a").await;
+    let path = format!("/songs/{}/original", song["id"].as_str().expect("has an id"));
+    for range in ["bytes=0-9", "bytes=99999999-"] {
+        let answer = stage.call(Method::HEAD, &path).header("range", range).empty().await;
+        assert_eq!(answer.status, StatusCode::OK, "{range}");
+        assert_eq!(answer.header("content-length"), wav(0.2).len().to_string());
+        assert_eq!(answer.header("content-range"), "");
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_is_not_utf_8_is_refused_wherever_one_is_read() {
+    let stage = Stage::new().await;
+    let song = stage.add("name=n&author=a").await;
+    let ingest = format!("/songs/{}/ingest", song["id"].as_str().expect("has an id"));
+    for (method, path) in [
+        (Method::GET, "/songs?q=%E9"),
+        (Method::GET, "/songs?album=a%FF"),
+        (Method::POST, "/songs?name=J%F3ga"),
+        (Method::POST, &format!("{ingest}?lossless=%80")),
+    ] {
+        let answer = stage.call(method, path).send(wav(0.2)).await;
+        assert_eq!(answer.problem(), "bad-request", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_collection_answers_with_and_without_a_slash_at_its_end() {
+    let stage = Stage::new().await;
+    let added = stage.call(Method::POST, "/songs/?name=n&author=a").send(wav(0.2)).await;
+    assert_eq!(added.status, StatusCode::CREATED, "{}", added.text());
+    let [with, without] = [stage.get("/songs/").empty().await, stage.get("/songs").empty().await];
+    assert_eq!((with.status, with.text()), (StatusCode::OK, without.text()));
+}
+
+#[tokio::test]
+async fn a_page_may_send_what_browsers_and_tracing_add() {
+    let stage = Stage::new().await;
+    let names = "x-request-id,traceparent,tracestate,cache-control,pragma,content-disposition";
+    let preflight = stage
+        .call(Method::OPTIONS, "/songs")
+        .header("origin", "https://example.net")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", names)
+        .empty()
+        .await;
+    let allowed = preflight.header("access-control-allow-headers");
+    for name in names.split(',') {
+        assert!(allowed.split(',').any(|it| it == name), "{name} is not in {allowed}");
+    }
 }

@@ -89,7 +89,7 @@ async fn a_song_comes_in_by_parts_and_is_ingested_by_itself() {
     let path = begin(&stage, file.len(), &about).await;
     let head = call(&stage, Method::HEAD, &path).empty().await;
     assert_eq!(head.header("upload-length"), file.len().to_string());
-    assert_eq!(head.header("upload-metadata"), metadata(&about));
+    assert_eq!(head.header("upload-metadata"), metadata(&about[..2]), "what is about the song");
     assert_eq!(head.header("segue-song"), id(&path).to_string());
     assert_eq!(stage.get(&path.replace("uploads", "songs")).empty().await.problem(), "not-found");
 
@@ -105,7 +105,7 @@ async fn a_song_comes_in_by_parts_and_is_ingested_by_itself() {
     assert_eq!(offset(&stage, &path).await, file.len().to_string());
     let made = song(&stage, &path).await;
     assert_eq!(made["status"], "ready", "{made}");
-    assert_eq!((&made["name"], &made["author"]), (&json!("Jóga"), &json!("Unknown")));
+    assert_eq!((&made["name"], &made["author"]), (&json!("Jóga"), &json!("Unknown artist")));
     assert_eq!(
         (&made["album"], &made["source"]["container"]),
         (&json!("Homogenic"), &json!("wav"))
@@ -144,7 +144,7 @@ async fn what_is_no_audio_fails_for_a_reason_and_can_be_tried_again() {
     let path = begin(&stage, text.len(), &[]).await;
     patch(&stage, &path, 0, text).await;
     let made = song(&stage, &path).await;
-    assert_eq!((&made["status"], &made["name"]), (&json!("failed"), &json!("Unknown")));
+    assert_eq!((&made["status"], &made["name"]), (&json!("failed"), &json!("Untitled")));
     assert!(made["error"].as_str().expect("says why").contains("not audio"), "{made}");
     let again = format!("{}/ingest", path.replace("uploads", "songs"));
     assert_eq!(stage.call(Method::POST, &again).empty().await.status, StatusCode::ACCEPTED);
@@ -491,4 +491,79 @@ async fn uploads_that_find_the_queue_full_follow_once_there_is_room() {
     for upload in uploads {
         assert_eq!(song(&stage, &upload).await["status"], "ready");
     }
+}
+
+#[tokio::test]
+async fn what_uploaders_send_beside_a_song_names_it_no_worse_than_its_file() {
+    let stage = Stage::new().await;
+    let file = wav(0.2);
+    // As Uppy does.
+    let about = [
+        ("relativePath", "null"),
+        ("name", "03 - Jóga.wav"),
+        ("type", "audio/wav"),
+        ("filetype", "audio/wav"),
+        ("filename", "03 - Jóga.wav"),
+        ("artist", "Björk"),
+    ];
+    let path = begin(&stage, file.len(), &about).await;
+    let kept = call(&stage, Method::HEAD, &path).empty().await;
+    let kept = kept.header("upload-metadata").to_owned();
+    assert_eq!(kept, metadata(&[about[1], about[4], about[5]]), "only what is about the song");
+    let answer = call(&stage, Method::PATCH, &path)
+        .header("content-type", "Application/Offset+Octet-Stream; charset=x")
+        .header("upload-offset", "0")
+        .send(file.clone())
+        .await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT, "{answer:?}");
+    let made = song(&stage, &path).await;
+    assert_eq!((&made["name"], &made["artist"]), (&json!("Jóga"), &json!("Björk")));
+}
+
+#[tokio::test]
+async fn a_part_that_is_compressed_is_refused_by_the_name_of_its_coding() {
+    let stage = Stage::new().await;
+    let path = begin(&stage, 100, &[]).await;
+    let answer = call(&stage, Method::PATCH, &path)
+        .header("content-type", "application/offset+octet-stream")
+        .header("content-encoding", "gzip")
+        .header("upload-offset", "0")
+        .send("part")
+        .await;
+    assert_eq!(answer.problem(), "unsupported-media-type");
+    assert!(answer.text().contains("gzip"), "{}", answer.text());
+    assert_eq!(answer.header("accept-encoding"), "identity");
+    assert_eq!(offset(&stage, &path).await, "0");
+}
+
+#[tokio::test]
+async fn only_so_many_uploads_are_open_and_one_that_ends_makes_room() {
+    let stage = Stage::with(&[("MAX_OPEN_UPLOADS", "3")]).await;
+    let create =
+        || call(&stage, Method::POST, "/uploads/").header("upload-length", "1073741824").empty();
+    let answers = futures_util::future::join_all((0..20).map(|_| create())).await;
+    let (begun, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|answer| answer.status == StatusCode::CREATED);
+    assert_eq!(begun.len(), 3);
+    for answer in &refused {
+        assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (503, "unavailable"));
+        assert!(!answer.header("retry-after").is_empty());
+    }
+    let path = begun[0].header("location");
+    assert_eq!(call(&stage, Method::DELETE, path).empty().await.status, StatusCode::NO_CONTENT);
+    assert_eq!(create().await.status, StatusCode::CREATED);
+    assert_eq!(create().await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn an_upload_waits_longer_once_something_of_it_is_in() {
+    let stage = Stage::new().await;
+    let path = begin(&stage, 100, &[]).await;
+    let expiry = async || {
+        let upload = stage.store.get_upload(id(&path)).await.expect("reads").expect("is there");
+        upload.expires_at.duration_since(music::now()).as_secs()
+    };
+    assert!((3_000..=3_600).contains(&expiry().await));
+    assert_eq!(patch(&stage, &path, 0, "part").await.status, 204);
+    assert!((86_000..=86_400).contains(&expiry().await));
 }

@@ -182,6 +182,10 @@ impl Uploads for Fragile {
     async fn remove_upload(&self, id: SongId, expires_at: Timestamp) -> Result<bool> {
         self.there()?.remove_upload(id, expires_at).await
     }
+    async fn count_uploads(&self, now: Timestamp) -> Result<u64> {
+        self.there()?.count_uploads(now).await
+    }
+
     async fn list_uploads(&self, after: Option<SongId>, limit: usize) -> Result<Vec<Upload>> {
         self.there()?.list_uploads(after, limit).await
     }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The fields of a description that a song may lack.
-const OPTIONAL: [&str; 6] = ["album", "album_artist", "track", "disc", "year", "genre"];
+const OPTIONAL: [&str; 7] = ["artists", "album", "album_artist", "track", "disc", "year", "genre"];
 
 pub(super) fn of_song(song: &Song) -> Result<RawDocumentBuf> {
     let mut fields = serialize_to_document(song).map_err(Error::backend)?;

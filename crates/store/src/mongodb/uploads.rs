@@ -46,6 +46,12 @@ impl Uploads for MongoDb {
         Ok(done.deleted_count > 0)
     }
 
+    async fn count_uploads(&self, now: Timestamp) -> Result<u64> {
+        let open = doc! { "expires_at": { "$gt": now.as_millisecond() } };
+        within(READ_LIMIT, async { self.collections().await?.uploads.count_documents(open).await })
+            .await
+    }
+
     async fn list_uploads(&self, after: Option<SongId>, limit: usize) -> Result<Vec<Upload>> {
         if limit == 0 {
             // To the server it would mean all.

@@ -68,6 +68,16 @@ impl Uploads for Sqlite {
         .await
     }
 
+    async fn count_uploads(&self, now: Timestamp) -> Result<u64> {
+        self.read(move |transaction| {
+            let mut count =
+                transaction.prepare_cached("SELECT count(*) FROM uploads WHERE expires_at > ?1")?;
+            let found: i64 = count.query_one([now.as_millisecond()], |row| row.get(0))?;
+            Ok(u64::try_from(found).map_err(Error::backend)?)
+        })
+        .await
+    }
+
     async fn list_uploads(&self, after: Option<SongId>, limit: usize) -> Result<Vec<Upload>> {
         self.read(move |transaction| {
             let mut find = transaction.prepare_cached(&format!(

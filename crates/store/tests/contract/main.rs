@@ -94,6 +94,7 @@ claims! {
         a_newer_chunk_is_refused;
     uploads:
         an_upload_reads_back_as_it_was_inserted
+        the_uploads_that_are_counted_are_those_that_have_not_expired
         an_offset_moves_from_where_it_is_only
         of_offsets_that_move_at_once_one_does
         an_upload_that_was_given_more_time_is_not_removed

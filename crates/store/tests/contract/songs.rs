@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
-use music::{Description, Retired, RevisionId, Song, SongId, Source, Status, query_words};
+use music::{Credit, Description, Retired, RevisionId, Song, SongId, Source, Status, query_words};
 use store::{ChunkGroup, Cursor, Error, Query};
 
 use crate::place::{
@@ -33,6 +33,7 @@ pub(crate) async fn a_song_with_every_field_reads_back(place: &Place) {
         disc: Some(1),
         year: Some(1997),
         genre: Some(name("Électronique 電子")),
+        credit: Credit::new(name("Björk & $Tricky"), vec![name("Björk"), name("$Tricky")]),
         ..description("Jóga", "Björk")
     };
     let mut song = Song::new(description, source, SignedDuration::from_mins(1));
@@ -114,6 +115,7 @@ pub(crate) async fn a_description_replaces_all_of_the_one_before(place: &Place) 
         disc: Some(2),
         year: Some(3),
         genre: Some(name("Genre")),
+        credit: Credit::new(name("A & B"), vec![name("A"), name("B")]),
         ..any_description()
     });
     place.store.insert(&song).await.expect("inserts");

@@ -123,3 +123,16 @@ pub(crate) async fn of_chunks_written_new_at_once_one_is_and_stays(place: &Place
     let refused = place.store.put_new(&ChunkKey::original(SongId::new(), 0), large).await;
     assert!(matches!(refused, Err(Error::TooLarge(_))), "{refused:?}");
 }
+
+pub(crate) async fn the_uploads_that_are_counted_are_those_that_have_not_expired(place: &Place) {
+    let store = &place.store;
+    assert_eq!(store.count_uploads(in_seconds(0)).await.expect("counts"), 0);
+    for seconds in [60, 60, 10] {
+        let upload = Upload { expires_at: in_seconds(seconds), ..upload() };
+        store.insert_upload(&upload).await.expect("inserts");
+    }
+    for (seconds, open) in [(0, 3), (30, 2), (90, 0)] {
+        let counted = store.count_uploads(in_seconds(seconds)).await;
+        assert_eq!(counted.expect("counts"), open, "in {seconds} s");
+    }
+}

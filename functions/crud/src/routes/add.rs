@@ -9,16 +9,16 @@ use std::{
 
 use axum::{
     body::Body,
-    extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode},
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
     response::Response,
 };
-use ingest::{Error, Ingest, Outcome, Probe, Rejection, Spool};
-use music::{Patch, Song, SongId, Status};
+use ingest::{Error, Ingest, Outcome, Rejection, Spool};
+use music::{Song, SongId, Status};
 use serde::Deserialize;
-use service::{Problem, Result, background};
+use service::{Problem, Result, background, conditional};
 
-use super::{no_such_song, parse_id};
+use super::{etag, no_such_song, parse_id, query::Query};
 use crate::{
     Crud,
     claim::{self, Held},
@@ -32,7 +32,7 @@ const SYNCHRONOUS_ESTIMATE: Duration = Duration::from_secs(15);
 /// When an ingest under way may be worth asking about again.
 const UNDER_WAY: Duration = Duration::from_secs(10);
 
-/// `POST /songs`: a song as JSON or as the file itself.
+/// `POST /songs`: a song as JSON, as a form, or as the file itself.
 pub(crate) async fn add(
     State(crud): State<Crud>,
     Query(query): Query<Vec<(String, String)>>,
@@ -49,7 +49,9 @@ pub(crate) async fn add(
         claim::Taken::Answered(id) => return repeated(&crud, id).await,
     };
     let probe = crud.ingest.probe(&spool).await.map_err(problem)?;
-    let description = described(&probe, given.patch)?;
+    // As the request says, else as the tags do, else as the file's name does.
+    let told = probe.tags.clone().then(given.patch);
+    let (description, _) = told.describe_meanwhile(given.filename.as_deref());
 
     let limit = crud.config.synchronous_limit();
     let too_long =
@@ -79,16 +81,17 @@ pub(crate) async fn add(
     }
 }
 
-/// Keeps the answer under the request's key, or lets the song go: one of the two, also for who does
-/// not wait for it.
+/// Keeps the answer under the request's key, or lets the song go: one of the two, also for a client
+/// that does not wait for it. Where it is not known whether the key is settled, the song stays, for
+/// the next request with the key: it is answered with the song, or takes the key over and removes it.
 async fn settle(crud: &Crud, held: Held) -> Result<()> {
     let (ingest, id) = (crud.ingest.clone(), held.song());
     let settling = background::spawn(async move {
-        let settled = held.settle().await;
-        if !matches!(settled, Ok(true)) {
-            discard(&ingest, id).await;
+        if held.settle().await? {
+            return Ok(());
         }
-        if settled? { Ok(()) } else { Err(removed()) }
+        discard(&ingest, id).await;
+        Err(removed())
     });
     settling.await.unwrap_or_else(|error| Err(Problem::internal(error)))
 }
@@ -113,15 +116,20 @@ pub(crate) struct Again {
 }
 
 /// `POST /songs/{id}/ingest?lossless=`: makes a new revision from the original; the present one plays on.
+/// `If-Match` is honoured.
 pub(crate) async fn ingest_again(
     State(crud): State<Crud>,
     Path(id): Path<String>,
-    query: std::result::Result<Query<Again>, QueryRejection>,
+    Query(Again { lossless }): Query<Again>,
+    request: HeaderMap,
 ) -> Result<Response> {
-    let Query(Again { lossless }) =
-        query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let id = parse_id(&id)?;
     let lossless = lossless.as_deref().map(given::lossless).transpose()?;
-    let song = crud.ingest.again(parse_id(&id)?).await.map_err(problem)?;
+    if request.contains_key(header::IF_MATCH) {
+        let song = crud.store.get(id).await?.ok_or_else(no_such_song)?;
+        conditional::check_match(&request, &etag(&song)?)?;
+    }
+    let song = crud.ingest.again(id).await.map_err(problem)?;
     if let Err(error) = crud.hand_over(&song, lossless).await {
         if let Some(attempt) = &song.attempt {
             crud.store.fail(song.id, attempt.id, "the ingest could not be started").await?;
@@ -153,16 +161,6 @@ async fn encode(
         Some(within) => tokio::time::timeout(within, encoding).await.unwrap_or(Ok(None)),
         None => encoding.await,
     }
-}
-
-/// What a song is called: as the request says, else as its tags do.
-fn described(probe: &Probe, given: Patch) -> Result<music::Description> {
-    probe
-        .tags
-        .clone()
-        .then(given)
-        .describe()
-        .map_err(|error| Problem::bad_request(error.to_string()))
 }
 
 /// RFC 7240 §4.1.

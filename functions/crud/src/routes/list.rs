@@ -1,7 +1,7 @@
 //! `GET /songs`: pages of songs.
 
 use axum::{
-    extract::{Query, State, rejection::QueryRejection},
+    extract::State,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use service::{Problem, Result};
 use store::Cursor;
 
+use super::query::Query;
 use crate::{Crud, song_json::SongJson};
 
 const DEFAULT_LIMIT: usize = 100;
@@ -34,9 +35,8 @@ pub(crate) struct ListQuery {
 /// while there is one (RFC 8288). The songs of one file come without one.
 pub(crate) async fn list(
     State(crud): State<Crud>,
-    query: std::result::Result<Query<ListQuery>, QueryRejection>,
+    Query(asked): Query<ListQuery>,
 ) -> Result<Response> {
-    let Query(asked) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     if let Some(sha256) = &asked.sha256 {
         return made_of(&crud, &asked, sha256).await;
     }

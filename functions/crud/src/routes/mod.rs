@@ -2,7 +2,9 @@
 
 mod add;
 mod list;
+mod media_type;
 mod original;
+mod query;
 mod song;
 mod uploads;
 

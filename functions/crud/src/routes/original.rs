@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use axum::{
     body::{Body, Bytes},
     extract::{Path, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, Method, StatusCode},
     response::Response,
 };
 use futures_util::stream;
@@ -24,6 +24,7 @@ use crate::Crud;
 pub(crate) async fn original(
     State(crud): State<Crud>,
     Path(id): Path<String>,
+    method: Method,
     request: HeaderMap,
 ) -> Result<Response> {
     let id = parse_id(&id)?;
@@ -32,14 +33,15 @@ pub(crate) async fn original(
     // Not hashed yet: what came in by parts is of its song alone, and stays as it is.
     let tag = song.source.sha256.clone().unwrap_or_else(|| id.to_string());
     let etag: ETag = format!("\"{tag}\"").parse().map_err(|_| no_such_song())?;
-    let mut selection = conditional::select(&request, &etag, length);
+    conditional::check_match(&request, &etag)?;
+    let mut selection = conditional::select(&method, &request, &etag, length);
     if let Some(limit) = crud.config.http.response_limit {
         selection = match selection {
             // A server may answer with less than was asked for (RFC 9110 §15.3.7).
             Selection::Part(range) => {
                 Selection::Part(range.start..range.end.min(range.start + limit))
             }
-            Selection::Whole if length > limit => {
+            Selection::Whole if length > limit && method != Method::HEAD => {
                 let detail =
                     format!("this platform answers with at most {limit} bytes: ask for a Range");
                 return Err(Problem::new(StatusCode::BAD_REQUEST, "range-required", detail));

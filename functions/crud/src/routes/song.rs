@@ -2,22 +2,33 @@
 
 use axum::{
     Json,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use headers::HeaderMapExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use music::Patch;
 use serde_json::{Map, Value, json};
 use service::{Problem, Result, conditional};
 
-use super::{NO_CACHE, etag, no_such_song, parse_id, problem};
-use crate::Crud;
+use super::{
+    NO_CACHE, etag,
+    media_type::{check_coding, media_type, unsupported},
+    no_such_song, parse_id, problem,
+};
+use crate::{Crud, given::DESCRIPTION_LIMIT};
 
 /// How often a description is tried again when the record changed meanwhile, as it does with the
 /// progress of an ingest.
 const ATTEMPTS: usize = 10;
+
+/// What a patch may be (RFC 7396, or plain JSON, which many clients call it).
+const PATCH_TYPES: [&str; 2] = ["application/merge-patch+json", "application/json"];
+
+/// RFC 5789 §3.1.
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 /// `GET /songs/{id}`: the song, whatever its status.
 pub(crate) async fn show(
@@ -41,9 +52,10 @@ pub(crate) async fn describe(
     State(crud): State<Crud>,
     Path(id): Path<String>,
     request: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response> {
     let id = parse_id(&id)?;
+    let body = patch_body(&request, body).await?;
     let patch = parse(&body)
         .map_err(|error| Problem::bad_request(format!("not a merge patch of a song: {error}")))?;
     for _ in 0..ATTEMPTS {
@@ -51,13 +63,36 @@ pub(crate) async fn describe(
         conditional::check_match(&request, &etag(&song)?)?;
         let description = patch
             .clone()
-            .apply(song.description)
+            .apply(song.description.clone())
             .map_err(|error| Problem::bad_request(error.to_string()))?;
+        // What changes nothing leaves the song its version, and its readers their copies.
+        if description == song.description {
+            return crud.answer(StatusCode::OK, &song);
+        }
         if let Some(song) = crud.store.describe(id, song.version, &description).await? {
             return crud.answer(StatusCode::OK, &song);
         }
     }
     Err(Problem::unavailable("the song keeps changing"))
+}
+
+/// Receives a patch.
+async fn patch_body(request: &HeaderMap, body: Body) -> Result<Bytes> {
+    check_coding(request)?;
+    if let Some(kind) = media_type(request)
+        && !PATCH_TYPES.contains(&kind.as_str())
+    {
+        let detail = format!("a patch is one of {}, not {kind}", PATCH_TYPES.join(", "));
+        let accepted = HeaderValue::from_static("application/merge-patch+json, application/json");
+        return Err(unsupported(detail).header(ACCEPT_PATCH, accepted));
+    }
+    match Limited::new(body, DESCRIPTION_LIMIT).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Problem::too_large(DESCRIPTION_LIMIT as u64))
+        }
+        Err(error) => Err(Problem::bad_request(format!("the body broke off: {error}"))),
+    }
 }
 
 /// An object only: serde would take a list of the fields' values as well.

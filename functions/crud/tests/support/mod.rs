@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "no test program needs all of it")]
 
+pub(crate) mod forgetful;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -32,6 +34,14 @@ impl Stage {
 
     /// The function configured by `variables`.
     pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
+        Self::over(variables, |store| store).await
+    }
+
+    /// The function over what `wrap` makes of its store.
+    pub(crate) async fn over(
+        variables: &[(&str, &str)],
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Self {
         let database = TestDatabase::sqlite();
         let work_dir = tempfile::tempdir().expect("makes a directory");
         let ffmpeg = ffmpeg();
@@ -47,7 +57,7 @@ impl Stage {
         drop(lookup);
         let http = config.http.clone();
         let key = http.resolve_key().await.expect("is given by value");
-        let store = store::open(database.url()).await.expect("opens");
+        let store = wrap(store::open(database.url()).await.expect("opens"));
         let (crud, worker) = Crud::new(Arc::clone(&store), config).expect("starts");
         let app = service::app(crud::router(crud), &http, key.as_deref());
         Self { app, store, work_dir, worker, _database: database }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{Path, State},
-    http::HeaderMap,
+    http::{HeaderMap, Method},
     response::Response,
 };
 use headers::ETag;
@@ -19,6 +19,7 @@ use super::IMMUTABLE;
 pub(crate) async fn media(
     State(store): State<Arc<dyn Store>>,
     Path((id, revision, variant, file)): Path<(String, String, String, String)>,
+    method: Method,
     request: HeaderMap,
 ) -> Result<Response> {
     let missing = || Problem::not_found("there is no such segment");
@@ -26,7 +27,7 @@ pub(crate) async fn media(
     let etag: ETag = format!("\"{revision}-{variant}-{file}\"").parse().map_err(|_| missing())?;
     let bytes = store.read(&key).await?.ok_or_else(missing)?;
     let length = bytes.len() as u64;
-    let selection = conditional::select(&request, &etag, length);
+    let selection = conditional::select(&method, &request, &etag, length);
     Ok(conditional::respond(selection, &etag, length, "audio/mp4", IMMUTABLE, |range| {
         // A chunk is at most 4 MiB, so its bounds fit.
         #[expect(clippy::cast_possible_truncation, reason = "within the length of a slice")]

@@ -4,34 +4,20 @@ use serde_json::{Map, Value};
 use service::{Problem, Result};
 
 use super::pairs::pairs;
-use crate::given::{Given, from_fields};
+use crate::given::{FIELDS, Given, from_fields};
 
 /// How long the header may be: that of every field at its longest, and as much again.
 const LIMIT: usize = 32 * 1024;
 
-/// The keys that say something of a song. Clients send others: of what they may mean, Segue asks the
-/// file itself.
-const KNOWN: [&str; 10] = [
-    "name",
-    "author",
-    "album",
-    "album_artist",
-    "track",
-    "disc",
-    "year",
-    "genre",
-    "filename",
-    "lossless",
-];
-
-/// Reads the header's value.
+/// Reads the header's value. Of what is not about a song (clients send `filetype` and
+/// `relativePath`), the file itself tells more.
 pub(crate) fn parse(header: &str) -> Result<Given> {
     if header.len() > LIMIT {
         return Err(bad(&format!("it may have at most {LIMIT} bytes")));
     }
     let mut fields = Map::new();
     for (key, value) in pairs(header).map_err(|reason| bad(&reason))? {
-        if !KNOWN.contains(&key) {
+        if !FIELDS.contains(&key) {
             continue;
         }
         let value = String::from_utf8(value)
@@ -39,6 +25,12 @@ pub(crate) fn parse(header: &str) -> Result<Given> {
         fields.insert(key.to_owned(), Value::String(value));
     }
     from_fields(fields)
+}
+
+/// The pairs of a header's value that are about a song: all that is kept of it.
+pub(super) fn about_song(header: &str) -> String {
+    let known = |pair: &&str| FIELDS.contains(&pair.split(' ').next().unwrap_or_default());
+    header.split(',').map(str::trim).filter(known).collect::<Vec<_>>().join(",")
 }
 
 fn bad(reason: &str) -> Problem {
@@ -63,6 +55,7 @@ mod tests {
             pair("track", "2"),
             pair("filename", "C:\\music\\..\\joga.flac"),
             pair("filetype", "audio/flac"),
+            pair("artist", "\u{0}"),
             pair("album", ""),
             pair("lossless", "true"),
             "is_confidential".to_owned(),
@@ -75,6 +68,9 @@ mod tests {
         assert_eq!(given.filename.as_deref(), Some("joga.flac"));
         assert_eq!(given.lossless, Some(true));
         assert_eq!(parse("").expect("is metadata"), Given::default());
+        let kept = about_song(&header);
+        assert_eq!(parse(&kept).expect("is metadata"), given);
+        assert!(!kept.contains("filetype") && !kept.contains("is_confidential"), "{kept}");
     }
 
     #[test]
@@ -84,7 +80,7 @@ mod tests {
             "name aGk=,name aGk=".to_owned(),
             ",".to_owned(),
             format!("name {}", BASE64_STANDARD.encode([0xff, 0xfe])),
-            pair("name", "\u{0}"),
+            pair("artist", "a") + "," + &pair("author", "b"),
             pair("name", &"x".repeat(501)),
             pair("track", "two"),
             pair("lossless", "perhaps"),

@@ -19,6 +19,7 @@ use service::{Problem, Result};
 use store::Upload;
 
 use self::checksum::Checksum;
+use super::media_type::{check_coding, media_type, unsupported};
 use crate::Crud;
 
 const VERSION: &str = "1.0.0";
@@ -80,20 +81,13 @@ pub(crate) async fn create(
     let metadata =
         metadata.map_err(|_| Problem::bad_request("Upload-Metadata: it must be ASCII"))?;
     metadata::parse(metadata)?;
-    let upload = Upload {
-        id: SongId::new(),
-        length,
-        offset: 0,
-        metadata: metadata.to_owned(),
-        expires_at: crud.uploads.expiry(),
-    };
     let has_part = !body.is_end_stream();
     // Ahead of the record, so that what is refused leaves nothing.
     let checksum = if has_part { part_headers(&headers)? } else { None };
     if has_part {
-        part::check_announced(&crud, &upload, &body)?;
+        part::check_announced(&crud, length, &body)?;
     }
-    crud.store.insert_upload(&upload).await?;
+    let upload = crud.uploads.begin(length, metadata::about_song(metadata)).await?;
     let upload = if has_part {
         match part::append(&crud, upload.clone(), checksum, body).await {
             Ok(upload) => upload,
@@ -144,7 +138,7 @@ pub(crate) async fn append(
     if upload.offset != offset {
         return Err(part::wrong_offset(&upload));
     }
-    part::check_announced(&crud, &upload, &body)?;
+    part::check_announced(&crud, upload.length - upload.offset, &body)?;
     let upload = part::append(&crud, upload, checksum, body).await?;
     Ok(Crud::upload_answer(StatusCode::NO_CONTENT, &upload))
 }
@@ -239,14 +233,10 @@ impl Crud {
 
 /// Refuses what does not come as a part must, and tells the checksum that it comes with.
 fn part_headers(headers: &HeaderMap) -> Result<Option<Checksum>> {
-    let kind = headers.get(header::CONTENT_TYPE);
-    if kind.is_none_or(|kind| kind != "application/offset+octet-stream") {
+    check_coding(headers)?;
+    if media_type(headers).is_none_or(|kind| kind != "application/offset+octet-stream") {
         let detail = "the Content-Type of a part is application/offset+octet-stream";
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            detail,
-        ));
+        return Err(unsupported(detail.to_owned()));
     }
     Checksum::of(headers)
 }

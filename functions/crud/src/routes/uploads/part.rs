@@ -21,18 +21,17 @@ struct Arrived {
     broken: Option<axum::Error>,
 }
 
-/// Refuses a part that says beforehand that it is too large.
-pub(super) fn check_announced(crud: &Crud, upload: &Upload, body: &Body) -> Result<()> {
-    check_size(crud, upload, body.size_hint().lower())
+/// Refuses a part that says beforehand that it is too large for an upload that lacks `left` bytes.
+pub(super) fn check_announced(crud: &Crud, left: u64, body: &Body) -> Result<()> {
+    check_size(crud, left, body.size_hint().lower())
 }
 
-fn check_size(crud: &Crud, upload: &Upload, size: u64) -> Result<()> {
+fn check_size(crud: &Crud, left: u64, size: u64) -> Result<()> {
     let limit = crud.config.part_limit();
     if size > limit {
         let detail = format!("a part may have at most {limit} bytes: send smaller ones");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "part-too-large", detail));
     }
-    let left = upload.length - upload.offset;
     if size > left {
         let detail = format!("the upload lacks {left} bytes only");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail));
@@ -83,7 +82,7 @@ async fn receive(crud: &Crud, upload: &Upload, body: Body) -> Result<Arrived> {
     while let Some(next) = stream.next().await {
         match next {
             Ok(next) => {
-                check_size(crud, upload, (bytes.len() + next.len()) as u64)?;
+                check_size(crud, upload.length - upload.offset, (bytes.len() + next.len()) as u64)?;
                 bytes.extend_from_slice(&next);
             }
             Err(error) => return Ok(Arrived { bytes: bytes.freeze(), broken: Some(error) }),
