@@ -11,12 +11,13 @@ mod worker;
 
 use std::sync::Arc;
 
-use axum::{
-    Router, middleware,
-    routing::{get, head, post},
-};
+use axum::middleware;
 use ingest::Ingest;
-use service::Dispatch;
+use service::{
+    Access::{Add, Listen, Manage},
+    Dispatch, Routes,
+    routes::{get, head, post},
+};
 use store::Store;
 use tokio::sync::Semaphore;
 
@@ -70,24 +71,34 @@ impl Crud {
     }
 }
 
-/// The routes under `/songs` and `/uploads`.
-pub fn router(crud: Crud) -> Router {
-    let uploads = Router::new()
-        .route("/uploads", post(routes::create_upload).options(routes::upload_options))
+/// The routes under `/songs` and `/uploads`, over `crud`.
+pub fn router(crud: Crud) -> Routes {
+    routes().with_state(crud)
+}
+
+/// The routes under `/songs` and `/uploads`, and the access that each needs.
+#[must_use]
+pub fn routes() -> Routes<Crud> {
+    let uploads = Routes::new()
+        .route("/uploads", post(Add, routes::create_upload).options(routes::upload_options))
         .route(
             "/uploads/{id}",
-            head(routes::show_upload)
-                .patch(routes::append)
-                .delete(routes::terminate)
-                .post(routes::overridden)
+            head(Add, routes::show_upload)
+                .patch(Add, routes::append)
+                .delete(Add, routes::terminate)
+                .post(Add, routes::overridden)
                 .options(routes::upload_options),
         )
         .layer(middleware::from_fn(routes::resumable));
-    Router::new()
-        .route("/songs", get(routes::list).post(routes::add))
-        .route("/songs/{id}", get(routes::show).patch(routes::describe).delete(routes::remove))
-        .route("/songs/{id}/original", get(routes::original))
-        .route("/songs/{id}/ingest", post(routes::ingest_again))
+    Routes::new()
+        .route("/songs", get(Listen, routes::list).post(Add, routes::add))
+        .route(
+            "/songs/{id}",
+            get(Listen, routes::show)
+                .patch(Manage, routes::describe)
+                .delete(Manage, routes::remove),
+        )
+        .route("/songs/{id}/original", get(Listen, routes::original).holding_chunks())
+        .route("/songs/{id}/ingest", post(Manage, routes::ingest_again))
         .merge(uploads)
-        .with_state(crud)
 }
