@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
+    routing::MethodRouter,
 };
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     HttpConfig, Problem, Routes,
     auth::{self, Guard},
+    budget::{self, Budget},
     cors,
 };
 
@@ -35,12 +37,18 @@ pub fn app(routes: Routes, config: &HttpConfig, key: Option<&str>) -> Router {
     let guard = Arc::new(Guard::new(key, config.read_access, config.on_lambda));
     // Without a key, only players may ask from pages of other origins.
     let any_origin = !matches!(*guard, Guard::SameOrigin);
+    // On Lambda, the gateway before this process takes every answer at once.
+    let memory = (!config.on_lambda).then(|| Memory::new(&routes, config.response_memory));
     let mut router = Router::new();
     for (path, methods) in routes {
         let is_open = methods.are_open();
-        let methods = methods.into_router(|handler, access, _| {
-            let check = middleware::from_fn_with_state((Arc::clone(&guard), access), auth::check);
-            handler.route_layer(check)
+        let methods = methods.into_router(|handler, access, holds_chunks| {
+            let handler = match &memory {
+                Some(memory) => memory.around(handler, holds_chunks),
+                None => handler,
+            };
+            let guard = (Arc::clone(&guard), access);
+            handler.route_layer(middleware::from_fn_with_state(guard, auth::check))
         });
         let methods = methods.fallback(method_not_allowed);
         let methods = match any_origin {
@@ -60,6 +68,30 @@ pub fn app(routes: Routes, config: &HttpConfig, key: Option<&str>) -> Router {
     let routes = routes.layer(CatchPanicLayer::custom(panicked));
     let routes = if any_origin { cors::around_all(routes) } else { routes };
     routes.layer(middleware::map_response(no_sniffing)).layer(middleware::from_fn(log))
+}
+
+/// The room for bodies: a part for each endpoint that sends chunks, so that slow downloads of one
+/// kind take nothing from another, and one part for all other endpoints.
+struct Memory {
+    part: u64,
+    others: Budget,
+}
+
+impl Memory {
+    fn new(routes: &Routes, bytes: u64) -> Self {
+        let part = bytes / (routes.holding_chunks() as u64 + 1);
+        Self { part, others: Budget::new(part) }
+    }
+
+    fn around(&self, handler: MethodRouter, holds_chunks: bool) -> MethodRouter {
+        if holds_chunks {
+            let own = Budget::new(self.part);
+            handler.route_layer(middleware::from_fn_with_state(own, budget::chunks))
+        } else {
+            let others = self.others.clone();
+            handler.route_layer(middleware::from_fn_with_state(others, budget::whole))
+        }
+    }
 }
 
 /// Browsers take an answer for what its `Content-Type` says, and guess nothing from its bytes.

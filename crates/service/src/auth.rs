@@ -47,10 +47,18 @@ impl Guard {
             | (Self::SameOrigin, Access::Listen)
             | (Self::Anyone, _) => Ok(()),
             (Self::Key { digest, .. }, _) => {
-                if accepts(digest, headers) { Ok(()) } else { Err(unauthorized()) }
+                if accepts(digest, headers) {
+                    Ok(())
+                } else {
+                    Err(unauthorized())
+                }
             }
             (Self::SameOrigin, _) => {
-                if is_same_origin(headers) { Ok(()) } else { Err(cross_origin()) }
+                if is_same_origin(headers) {
+                    Ok(())
+                } else {
+                    Err(cross_origin())
+                }
             }
         }
     }

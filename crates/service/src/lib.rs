@@ -7,6 +7,7 @@
 mod app;
 mod auth;
 pub mod background;
+mod budget;
 pub mod conditional;
 mod config;
 mod cors;
@@ -15,7 +16,6 @@ mod jobs;
 mod lambda;
 mod lambda_answer;
 mod lambda_invoke;
-mod linger;
 mod local_queue;
 mod logging;
 mod problem;

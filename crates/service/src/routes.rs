@@ -259,6 +259,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
+impl Routes {
+    /// How many endpoints hold chunks.
+    pub(crate) fn holding_chunks(&self) -> usize {
+        let endpoints = self.0.iter().flat_map(|(_, methods)| &methods.0);
+        endpoints.filter(|endpoint| endpoint.holds_chunk).count()
+    }
+}
+
 impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
     fn default() -> Self {
         Self::new()

@@ -1,6 +1,7 @@
 //! Manages songs and makes them playable: the routes under `/songs` and `/uploads`, and the jobs
 //! behind them.
 
+mod announced;
 mod claim;
 mod config;
 mod given;
@@ -73,7 +74,8 @@ impl Crud {
 
 /// The routes under `/songs` and `/uploads`, over `crud`.
 pub fn router(crud: Crud) -> Routes {
-    routes().with_state(crud)
+    let announced = middleware::from_fn_with_state(Arc::clone(&crud.config), announced::check);
+    routes().with_state(crud).layer(announced)
 }
 
 /// The routes under `/songs` and `/uploads`, and the access that each needs.
