@@ -25,7 +25,7 @@ async fn main() -> Result<(), BoxError> {
     let (crud, worker) = Crud::new(Arc::clone(&store), config)?;
     crud.check_ffmpeg();
     let routes =
-        crud::router(crud).merge(streaming::router(Arc::clone(&store))).merge(web::router());
+        crud::router(crud).merge(streaming::router(Arc::clone(&store))).merge(web::routes());
     let app = service::app(routes, &http, key.as_deref());
 
     let listener = service::bind(&http).await?;

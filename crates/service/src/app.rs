@@ -9,12 +9,19 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
+    routing::MethodRouter,
 };
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::{HttpConfig, Problem, auth, cors};
+use crate::{
+    HttpConfig, Problem, Routes,
+    auth::{self, Guard},
+    budget::{self, Budget},
+    cors,
+    routes::Entry,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -23,30 +30,79 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct RequestId(pub(crate) String);
 
 /// `routes` with everything that an answer needs: the base path, problems for what is not routed,
-/// the key, CORS, a request id and its log line, and 500 in place of a panic.
+/// the access that each route declares, CORS, a request id and its log line, and 500 in place of a
+/// panic.
 ///
 /// `key` is the secret of `config.api_key`, found out.
-pub fn app(routes: Router, config: &HttpConfig, key: Option<&str>) -> Router {
-    let routes = routes.fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+pub fn app(routes: Routes, config: &HttpConfig, key: Option<&str>) -> Router {
+    let guard = Arc::new(Guard::new(key, config.read_access, config.on_lambda));
+    // Without a key, only players may ask from pages of other origins.
+    let any_origin = !matches!(*guard, Guard::SameOrigin);
+    // On Lambda, the gateway before this process takes every answer at once.
+    let memory = (!config.on_lambda).then(|| Memory::new(&routes, config.response_memory));
+    let mut router = Router::new();
+    for Entry { path, is_collection, methods } in routes.into_entries() {
+        let is_open = methods.are_open();
+        let methods = methods.into_router(|handler, access, holds_chunks| {
+            let handler = match &memory {
+                Some(memory) => memory.around(handler, holds_chunks),
+                None => handler,
+            };
+            let guard = (Arc::clone(&guard), access);
+            handler.route_layer(middleware::from_fn_with_state(guard, auth::check))
+        });
+        let methods = methods.fallback(method_not_allowed);
+        let methods = match any_origin {
+            true => methods,
+            false if is_open => cors::around(methods, cors::any_origin()),
+            false => cors::around(methods, cors::no_origin()),
+        };
+        if is_collection {
+            router = router.route(&format!("{path}/"), methods.clone());
+        }
+        router = router.route(path, methods);
+    }
+    let routes = router.fallback(not_found);
     // A custom domain may strip the prefix that a stage's own URL carries: both are the same place.
     let routes = match config.base_path() {
         "" => routes,
         base_path => Router::new().nest(base_path, routes.clone()).fallback_service(routes),
     };
-    let routes = match key {
-        Some(key) => {
-            let guard = auth::Guard::new(key, config.read_access, config.base_path());
-            routes.layer(middleware::from_fn_with_state(Arc::new(guard), auth::check))
-        }
-        None => routes,
-    };
     let routes = routes.layer(middleware::map_response(explained));
     let routes = routes.layer(CatchPanicLayer::custom(panicked));
-    routes
-        .clone()
-        .layer(cors::layer())
-        .layer(middleware::from_fn_with_state(routes, cors::options))
-        .layer(middleware::from_fn(log))
+    let routes = if any_origin { cors::around_all(routes) } else { routes };
+    routes.layer(middleware::map_response(no_sniffing)).layer(middleware::from_fn(log))
+}
+
+/// The room for bodies: a part for each endpoint that sends chunks, so that slow downloads of one
+/// kind take nothing from another, and one part for all other endpoints.
+struct Memory {
+    part: u64,
+    others: Budget,
+}
+
+impl Memory {
+    fn new(routes: &Routes, bytes: u64) -> Self {
+        let part = bytes / (routes.holding_chunks() as u64 + 1);
+        Self { part, others: Budget::new(part) }
+    }
+
+    fn around(&self, handler: MethodRouter, holds_chunks: bool) -> MethodRouter {
+        if holds_chunks {
+            let own = Budget::new(self.part);
+            handler.route_layer(middleware::from_fn_with_state(own, budget::chunks))
+        } else {
+            let others = self.others.clone();
+            handler.route_layer(middleware::from_fn_with_state(others, budget::whole))
+        }
+    }
+}
+
+/// Browsers take an answer for what its `Content-Type` says, and guess nothing from its bytes.
+pub(crate) async fn no_sniffing(mut response: Response) -> Response {
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
 }
 
 /// What the router itself refuses, and says in plain text, as a problem.

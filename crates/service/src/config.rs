@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
-use crate::{BoxError, Secret};
+use crate::{BoxError, Secret, http::Hosts};
 
 /// A variable that cannot be used. The message names it, never its value: it may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -144,10 +144,25 @@ pub struct HttpConfig {
     /// When a request is answered with 503 because it takes too long: none by default, 25 s on
     /// Lambda, whose gateway gives up at 29. `REQUEST_TIMEOUT_SECONDS`
     pub request_timeout: Option<Duration>,
-    /// How long a client that is sending may say nothing, where no gateway is before us; 30 s by
-    /// default. One that went away without a word would hold its place for ever.
-    /// `CLIENT_TIMEOUT_SECONDS`
+    /// How long a client may be silent, where no gateway is before us: before a request, in the
+    /// middle of one, or in the middle of taking its answer; and over which time it must move at
+    /// least 1 KiB a second on average. 30 s by default. `CLIENT_TIMEOUT_SECONDS`
     pub client_timeout: Duration,
+    /// How long requests may take to finish once the process was asked to end; 20 s by default.
+    /// `SHUTDOWN_SECONDS`
+    pub shutdown: Duration,
+    /// How many connections there may be, as far as file descriptors allow; 1,024 by default.
+    /// `MAX_CONNECTIONS`
+    pub max_connections: usize,
+    /// How many of them one address may have; 256 by default. Behind a proxy, all have its address.
+    /// `MAX_CONNECTIONS_PER_ADDRESS`
+    pub max_connections_per_address: usize,
+    /// The names under which the server answers, beside `localhost` and every IP address; without
+    /// a key no others by default, with a key any. `ALLOWED_HOSTS`
+    pub(crate) allowed_hosts: Option<Hosts>,
+    /// How many bytes the bodies of all answers may take together; 192 MiB by default.
+    /// `RESPONSE_MEMORY_BYTES`
+    pub response_memory: u64,
     /// Whether Lambda calls this process, as it does where it tells `AWS_LAMBDA_RUNTIME_API`
     pub on_lambda: bool,
     /// How many bytes of audio one request may carry: any number by default, 4 MiB on Lambda, which
@@ -171,6 +186,9 @@ impl HttpConfig {
                 .parse(name, "a number of bytes", if on_lambda { 4 * 1024 * 1024 } else { 0 })
                 .map(|limit| (limit > 0).then_some(limit))
         };
+        let number = |name, default: usize| {
+            lookup.parse(name, "a number", default).map(|number| number.max(1))
+        };
         Ok(Self {
             host: lookup.parse("HOST", "an IP address", IpAddr::from([127, 0, 0, 1]))?,
             port: lookup.parse("PORT", "a port number", 8080)?,
@@ -178,7 +196,25 @@ impl HttpConfig {
             api_key: Secret::from_lookup(lookup, "API_KEY", "API_KEY_SECRET_ARN"),
             read_access: lookup.parse("READ_ACCESS", "public or key", ReadAccess::Public)?,
             allow_anonymous_writes: lookup.switch("ALLOW_ANONYMOUS_WRITES", false)?,
-            client_timeout: lookup.seconds("CLIENT_TIMEOUT_SECONDS", Duration::from_secs(30))?,
+            client_timeout: lookup
+                .seconds("CLIENT_TIMEOUT_SECONDS", Duration::from_secs(30))?
+                .max(Duration::from_secs(1)),
+            shutdown: lookup.seconds("SHUTDOWN_SECONDS", Duration::from_secs(20))?,
+            max_connections: number("MAX_CONNECTIONS", 1024)?,
+            max_connections_per_address: number("MAX_CONNECTIONS_PER_ADDRESS", 256)?,
+            allowed_hosts: lookup
+                .text("ALLOWED_HOSTS")
+                .map(|list| {
+                    let expected = "host names with commas between, or *";
+                    list.parse()
+                        .map_err(|()| ConfigError::Invalid { name: "ALLOWED_HOSTS", expected })
+                })
+                .transpose()?,
+            response_memory: lookup.parse(
+                "RESPONSE_MEMORY_BYTES",
+                "a number of bytes",
+                192 * 1024 * 1024,
+            )?,
             on_lambda,
             request_limit: limit("REQUEST_LIMIT_BYTES")?,
             response_limit: limit("RESPONSE_LIMIT_BYTES")?,

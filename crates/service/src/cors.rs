@@ -1,21 +1,23 @@
-//! CORS, for the whole project: any page may read and, with the key, write.
+//! CORS: with a key, any page may read and, if it has the key, write. Without one, a page of
+//! another origin may read what players need and nothing else.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     Router,
     body::Body,
     extract::{Request, State},
     http::{HeaderName, Method, header},
-    middleware::Next,
+    middleware::{Next, from_fn_with_state},
     response::Response,
+    routing::MethodRouter,
 };
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 use tower_http::cors::{Any, CorsLayer};
 
 /// `*` without credentials: the key travels in a header that a page must hold itself, so no page
 /// can borrow a visitor's.
-pub(crate) fn layer() -> CorsLayer {
+pub(crate) fn any_origin() -> CorsLayer {
     let methods =
         [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE, Method::OPTIONS];
     let names = [
@@ -77,13 +79,28 @@ pub(crate) fn layer() -> CorsLayer {
         .max_age(Duration::from_hours(24))
 }
 
+/// No page of another origin is told anything.
+pub(crate) fn no_origin() -> CorsLayer {
+    CorsLayer::new()
+}
+
+/// `layer` around one path.
+pub(crate) fn around(methods: MethodRouter, layer: CorsLayer) -> MethodRouter {
+    methods.clone().layer(layer).layer(from_fn_with_state(methods, options::<MethodRouter>))
+}
+
+/// [`any_origin`] around all paths, and around what is not found.
+pub(crate) fn around_all(routes: Router) -> Router {
+    routes.clone().layer(any_origin()).layer(from_fn_with_state(routes, options::<Router>))
+}
+
 /// `OPTIONS` that is no preflight, of a route that has something to say of itself: the layer would
 /// answer in its place.
-pub(crate) async fn options(
-    State(routes): State<Router>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn options<R>(State(routes): State<R>, request: Request, next: Next) -> Response
+where
+    R: Service<Request, Response = Response, Error = Infallible>,
+    R::Future: Send,
+{
     let is_preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if request.method() != Method::OPTIONS || is_preflight {
         return next.run(request).await;

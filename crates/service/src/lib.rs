@@ -1,12 +1,13 @@
 //! What both functions share: how they are configured, run, guarded, and how they answer.
 //!
-//! A function is a [`Router`](axum::Router) of its own routes and a [`Jobs`] of what it does
-//! besides answering. [`app`] puts around the routes what every answer needs, and [`run`] serves
-//! the result on whatever platform the process finds itself on.
+//! A function is the [`Routes`] that it answers, each with the [`Access`] that it needs, and a
+//! [`Jobs`] of what it does besides answering. [`app`] puts around the routes what every answer
+//! needs, and [`run`] serves the result on whatever platform the process finds itself on.
 
 mod app;
 mod auth;
 pub mod background;
+mod budget;
 pub mod conditional;
 mod config;
 mod cors;
@@ -15,10 +16,10 @@ mod jobs;
 mod lambda;
 mod lambda_answer;
 mod lambda_invoke;
-mod linger;
 mod local_queue;
 mod logging;
 mod problem;
+pub mod routes;
 mod run;
 mod secret;
 #[cfg(feature = "testing")]
@@ -30,5 +31,6 @@ pub use http::{bind, serve};
 pub use jobs::{BoxError, Dispatch, DispatchError, Jobs, NoJobs, dispatch};
 pub use logging::init as init_logging;
 pub use problem::{Problem, Result};
+pub use routes::{Access, Routes};
 pub use run::{block_on, run};
 pub use secret::Secret;

@@ -21,12 +21,21 @@ impl Secret {
         value.or_else(|| lookup.text(arn_name).map(Self::Arn))
     }
 
-    /// The secret's value. Only an ARN costs a request, and the time to set up a client for it.
+    /// The secret's value, without the line end that files and editors put behind one. Only an ARN
+    /// costs a request, and the time to set up a client for it.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is empty.
     pub async fn resolve(&self) -> Result<String, BoxError> {
-        match self {
-            Self::Value(value) => Ok(value.clone()),
-            Self::Arn(arn) => fetch(arn).await,
+        let value = match self {
+            Self::Value(value) => value.clone(),
+            Self::Arn(arn) => fetch(arn).await?,
+        };
+        let value = value.trim_end_matches(['\r', '\n']);
+        if value.is_empty() {
+            return Err(format!("a secret is empty: {self:?}").into());
         }
+        Ok(value.to_owned())
     }
 }
 
@@ -53,4 +62,18 @@ async fn fetch(arn: &str) -> Result<String, BoxError> {
     })?;
     let secret = answer.secret_string().ok_or_else(|| format!("{arn} holds no text"))?;
     Ok(secret.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_end_behind_a_secret_is_no_part_of_it() {
+        for given in ["a key", "a key\n", "a key\r\n"] {
+            let secret = Secret::Value(given.to_owned());
+            assert_eq!(secret.resolve().await.expect("has a value"), "a key", "{given:?}");
+        }
+        assert!(Secret::Value("\n".to_owned()).resolve().await.is_err(), "it is empty");
+    }
 }

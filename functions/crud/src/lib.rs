@@ -1,6 +1,7 @@
 //! Manages songs and makes them playable: the routes under `/songs` and `/uploads`, and the jobs
 //! behind them.
 
+mod announced;
 mod claim;
 mod config;
 mod given;
@@ -11,12 +12,13 @@ mod worker;
 
 use std::sync::Arc;
 
-use axum::{
-    Router, middleware,
-    routing::{MethodRouter, get, head, post},
-};
+use axum::middleware;
 use ingest::Ingest;
-use service::Dispatch;
+use service::{
+    Access::{Add, Listen, Manage},
+    Dispatch, Routes,
+    routes::{get, head, post},
+};
 use store::Store;
 use tokio::sync::Semaphore;
 
@@ -85,29 +87,35 @@ impl Crud {
     }
 }
 
-/// The routes under `/songs` and `/uploads`.
-pub fn router(crud: Crud) -> Router {
-    let uploads =
-        collection("/uploads", &post(routes::create_upload).options(routes::upload_options))
-            .route(
-                "/uploads/{id}",
-                head(routes::show_upload)
-                    .patch(routes::append)
-                    .delete(routes::terminate)
-                    .post(routes::overridden)
-                    .options(routes::upload_options),
-            )
-            .layer(middleware::from_fn(routes::resumable));
-    collection("/songs", &get(routes::list).post(routes::add))
-        .route("/songs/{id}", get(routes::show).patch(routes::describe).delete(routes::remove))
-        .route("/songs/{id}/original", get(routes::original))
-        .route("/songs/{id}/ingest", post(routes::ingest_again))
-        .merge(uploads)
-        .with_state(crud)
+/// The routes under `/songs` and `/uploads`, over `crud`.
+pub fn router(crud: Crud) -> Routes {
+    let announced = middleware::from_fn_with_state(Arc::clone(&crud.config), announced::check);
+    routes().with_state(crud).layer(announced)
 }
 
-/// The routes of a collection, with and without a slash at the end: clients put together their URLs
-/// in either way, and a redirect would lose the body of what they send.
-fn collection(path: &str, methods: &MethodRouter<Crud>) -> Router<Crud> {
-    Router::new().route(path, methods.clone()).route(&format!("{path}/"), methods.clone())
+/// The routes under `/songs` and `/uploads`, and the access that each needs.
+#[must_use]
+pub fn routes() -> Routes<Crud> {
+    let uploads = Routes::new()
+        .collection("/uploads", post(Add, routes::create_upload).options(routes::upload_options))
+        .route(
+            "/uploads/{id}",
+            head(Add, routes::show_upload)
+                .patch(Add, routes::append)
+                .delete(Add, routes::terminate)
+                .post(Add, routes::overridden)
+                .options(routes::upload_options),
+        )
+        .layer(middleware::from_fn(routes::resumable));
+    Routes::new()
+        .collection("/songs", get(Listen, routes::list).post(Add, routes::add))
+        .route(
+            "/songs/{id}",
+            get(Listen, routes::show)
+                .patch(Manage, routes::describe)
+                .delete(Manage, routes::remove),
+        )
+        .route("/songs/{id}/original", get(Listen, routes::original).holding_chunks())
+        .route("/songs/{id}/ingest", post(Manage, routes::ingest_again))
+        .merge(uploads)
 }

@@ -8,22 +8,31 @@ mod routes;
 
 use std::sync::Arc;
 
-use axum::{Router, routing::get};
+use service::{Access::Open, Routes, routes::get};
 use store::Store;
 use tower_http::compression::CompressionLayer;
 
 pub use config::Config;
 
-/// The routes under `/stream`.
-pub fn router(store: Arc<dyn Store>) -> Router {
-    let playlists = Router::new()
-        .route("/stream/{id}/outputlist.m3u8", get(routes::multivariant_playlist))
-        .route("/stream/{id}/lossless.m3u8", get(routes::lossless_playlist))
-        .route("/stream/{id}/manifest.mpd", get(routes::manifest))
-        .route("/stream/{id}/{revision}/{variant}/playlist.m3u8", get(routes::media_playlist))
+/// The routes under `/stream`, over `store`.
+pub fn router(store: Arc<dyn Store>) -> Routes {
+    routes().with_state(store)
+}
+
+/// The routes under `/stream`. All are open: a stream's URL is a capability, which players on any
+/// page are given.
+#[must_use]
+pub fn routes() -> Routes<Arc<dyn Store>> {
+    let playlists = Routes::new()
+        .route("/stream/{id}/outputlist.m3u8", get(Open, routes::multivariant_playlist))
+        .route("/stream/{id}/lossless.m3u8", get(Open, routes::lossless_playlist))
+        .route("/stream/{id}/manifest.mpd", get(Open, routes::manifest))
+        .route("/stream/{id}/{revision}/{variant}/playlist.m3u8", get(Open, routes::media_playlist))
         .layer(CompressionLayer::new());
-    Router::new()
-        .route("/stream/{id}/{revision}/{variant}/{file}", get(routes::media))
+    Routes::new()
+        .route(
+            "/stream/{id}/{revision}/{variant}/{file}",
+            get(Open, routes::media).holding_chunks(),
+        )
         .merge(playlists)
-        .with_state(store)
 }

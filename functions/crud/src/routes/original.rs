@@ -5,12 +5,13 @@ use std::{ops::Range, sync::Arc};
 use axum::{
     body::{Body, Bytes},
     extract::{Path, State},
-    http::{HeaderMap, Method, StatusCode},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::Response,
 };
 use futures_util::stream;
 use headers::ETag;
 use music::SongId;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use service::{
     Problem, Result,
     conditional::{self, Selection},
@@ -65,12 +66,60 @@ pub(crate) async fn original(
         Some(offset) => Some(crud.store.read_original(id, offset).await?.ok_or_else(not_kept)?),
         None => None,
     };
+    let disposition = disposition(song.source.filename.as_deref(), id);
     let content_type =
         content_type(song.source.media.as_ref().map_or("", |media| &media.container));
     let cache_control = "private, no-cache";
-    Ok(conditional::respond(selection, &etag, length, content_type, cache_control, |range| {
-        body(crud.store, id, range, first)
-    }))
+    let respond = |range| body(crud.store, id, range, first);
+    let mut response =
+        conditional::respond(selection, &etag, length, content_type, cache_control, respond);
+    // The file is what its sender says: opened in a browser, it must not run here.
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_DISPOSITION, disposition);
+    headers.insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
+    Ok(response)
+}
+
+const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'");
+
+/// What RFC 8187 §3.2.1 leaves as it is in an extended value.
+const ATTRIBUTE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
+
+/// `Content-Disposition` of a file to be saved (RFC 6266): under the name that it came with, without
+/// the folders before it and without what can be no part of a file's name.
+fn disposition(filename: Option<&str>, id: SongId) -> HeaderValue {
+    let last = filename.and_then(|name| name.rsplit(['/', '\\']).next()).unwrap_or_default();
+    let unsafe_for_files = |character: char| character.is_control() || is_invisible(character);
+    let name: String = last.chars().filter(|character| !unsafe_for_files(*character)).collect();
+    let name = name.trim_matches(|character: char| character == '.' || character.is_whitespace());
+    let name = if name.is_empty() { id.to_string() } else { name.to_owned() };
+    let plain = |character: char| match character {
+        '"' | '\\' | '%' => '_',
+        ' '..='~' => character,
+        _ => '_',
+    };
+    let ascii: String = name.chars().map(plain).collect();
+    let extended = utf8_percent_encode(&name, ATTRIBUTE);
+    let value = format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{extended}");
+    HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("attachment"))
+}
+
+/// Whether a character changes the direction or the look of a name without being seen, so that a
+/// name may seem to end in another extension.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The bytes of `range`, one chunk at a time.
@@ -107,5 +156,36 @@ fn content_type(container: &str) -> &'static str {
         "aiff" => "audio/aiff",
         "ogg" => "audio/ogg",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_saved_under_its_name_and_nowhere_else() {
+        let id = SongId::new();
+        let fallback = format!("attachment; filename=\"{id}\"; filename*=UTF-8''{id}");
+        for (name, expected) in [
+            ("song.mp3", "attachment; filename=\"song.mp3\"; filename*=UTF-8''song.mp3"),
+            (
+                "J\u{f3}ga 1.flac",
+                "attachment; filename=\"J_ga 1.flac\"; filename*=UTF-8''J%C3%B3ga%201.flac",
+            ),
+            ("../../etc/passwd", "attachment; filename=\"passwd\"; filename*=UTF-8''passwd"),
+            ("C:\\music\\a.wav", "attachment; filename=\"a.wav\"; filename*=UTF-8''a.wav"),
+            (
+                "a\"; x=\"b.mp3",
+                "attachment; filename=\"a_; x=_b.mp3\"; filename*=UTF-8''a%22%3B%20x%3D%22b.mp3",
+            ),
+            ("a\r\nX: y", "attachment; filename=\"aX: y\"; filename*=UTF-8''aX%3A%20y"),
+            ("a\u{202e}3pm.exe", "attachment; filename=\"a3pm.exe\"; filename*=UTF-8''a3pm.exe"),
+            ("..", fallback.as_str()),
+            ("", fallback.as_str()),
+        ] {
+            assert_eq!(disposition(Some(name), id), expected, "{name:?}");
+        }
+        assert_eq!(disposition(None, id), fallback.as_str());
     }
 }
