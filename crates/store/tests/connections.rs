@@ -25,9 +25,9 @@ use tokio::{
 /// How many requests follow the ones that were given up.
 const FOLLOWING: usize = 200;
 
-/// How long the following ones may take altogether: they take well below one second on an idle
-/// machine.
-const BOUND: Duration = Duration::from_secs(3);
+/// How much longer the following ones may take altogether than four times what they take when no
+/// request was given up: a margin for a busy machine.
+const MARGIN: Duration = Duration::from_secs(3);
 
 /// How long after their first poll requests are given up. The first is not polled a second time.
 const DELAYS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(2), Duration::from_millis(10)];
@@ -52,6 +52,9 @@ where
     T: Send + 'static,
     F: Future<Output = store::Result<T>> + Send + 'static,
 {
+    let begin = Instant::now();
+    join_all((0..FOLLOWING).map(|_| request())).await;
+    let bound = begin.elapsed() * 4 + MARGIN;
     for delay in DELAYS {
         for count in [8, 32, 256] {
             give_up(count, delay, &request).await;
@@ -63,7 +66,7 @@ where
                     panic!("{what}, after {count} were given up after {delay:?}: {error:?}");
                 }
             }
-            assert!(took < BOUND, "{what} took {took:?} after {count} given up after {delay:?}");
+            assert!(took < bound, "{what} took {took:?} after {count} given up after {delay:?}");
         }
     }
 }
@@ -152,6 +155,9 @@ async fn requests_that_are_given_up_while_the_server_is_slow_do_not_keep_others_
         let (store, key) = (Arc::clone(&store), key.clone());
         async move { store.read(&key).await }
     };
+    let begin = Instant::now();
+    join_all((0..FOLLOWING).map(|_| read())).await;
+    let bound = begin.elapsed() * 4 + MARGIN;
     for _ in 0..3 {
         signal(&mongod, "STOP");
         for delay in DELAYS {
@@ -164,7 +170,7 @@ async fn requests_that_are_given_up_while_the_server_is_slow_do_not_keep_others_
         for answer in join_all((0..FOLLOWING).map(|_| read())).await {
             answer.expect("reads");
         }
-        assert!(begin.elapsed() < BOUND, "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < bound, "{:?}", begin.elapsed());
     }
 }
 

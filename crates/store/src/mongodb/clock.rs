@@ -67,19 +67,24 @@ impl Clock {
         if let Some(skew) = self.fresh() {
             return Ok(skew);
         }
-        let (before, begin) = ((self.local)(), Instant::now());
+        let before = (self.local)();
         let hello = database.run_command(doc! { "hello": 1 }).await?;
-        let round_trip = begin.elapsed();
+        let after = (self.local)();
         // A server that does not tell the time is taken to have ours.
         let Ok(theirs) = hello.get_datetime("localTime") else {
             return Ok(Skew(SignedDuration::ZERO));
         };
-        let between = before.as_millisecond().saturating_add(half(round_trip));
-        let difference = theirs.timestamp_millis().saturating_sub(between);
-        let difference = SignedDuration::from_millis(difference);
-        let skew = if difference.abs() < TOLERANCE {
+        let ahead_of = |ours: Timestamp| {
+            let difference = theirs.timestamp_millis().saturating_sub(ours.as_millisecond());
+            SignedDuration::from_millis(difference)
+        };
+        // The server read its clock between the two. If the process was frozen meanwhile, they are far
+        // apart, and say nothing about a difference.
+        let (least, most) = (ahead_of(after), ahead_of(before));
+        let skew = if least < TOLERANCE && most > -TOLERANCE {
             Skew(SignedDuration::ZERO)
         } else {
+            let difference = least + (most - least) / 2;
             tracing::warn!(%difference, "this machine's clock is not that of the database");
             Skew(difference)
         };
@@ -92,10 +97,6 @@ impl Clock {
         let measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         measured.filter(|(at, _)| at.elapsed() < FRESH).map(|(_, skew)| skew)
     }
-}
-
-fn half(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis() / 2).unwrap_or(i64::MAX)
 }
 
 impl MongoDb {
