@@ -49,6 +49,9 @@ const CHECKPOINT_PAGES: u32 = 256;
 const MIGRATIONS: [&str; 3] =
     [include_str!("sqlite/1.sql"), include_str!("sqlite/2.sql"), include_str!("sqlite/3.sql")];
 
+/// What a file that was just made gets besides.
+const NEW: &str = include_str!("sqlite/new.sql");
+
 /// A file.
 pub(crate) struct Sqlite {
     path: Arc<Path>,
@@ -265,6 +268,9 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Failure> {
     };
     for step in missing {
         transaction.execute_batch(step)?;
+    }
+    if schema == 0 {
+        transaction.execute_batch(NEW)?;
     }
     transaction.pragma_update(None, "user_version", count(MIGRATIONS.len()))?;
     transaction.commit()?;

@@ -58,7 +58,7 @@ impl Reserve {
     /// [`Error::Full`].
     pub(super) fn check(&self, connection: &Connection) -> Result<(), Failure> {
         let available = self.available().map_err(Error::backend)?;
-        self.hold(available).map_err(|error| full("the reserve cannot be kept", error))?;
+        self.hold(available).map_err(|error| full("the reserve cannot be kept", &error))?;
         let available = self.available().map_err(Error::backend)?;
         if available >= self.bytes / 2 {
             return Ok(());
@@ -71,7 +71,7 @@ impl Reserve {
             return Ok(());
         }
         let cause = io::Error::from(io::ErrorKind::StorageFull);
-        Err(full("only the reserve is left", cause))
+        Err(full("only the reserve is left", &cause))
     }
 
     /// Gives the room to the changes that free some.
@@ -113,13 +113,13 @@ impl Reserve {
 }
 
 fn write_zeros(mut file: &File, bytes: u64) -> io::Result<()> {
-    const BLOCK: usize = 64 * 1024;
+    const BLOCK: usize = 8 * 1024;
     for _ in 0..bytes.div_ceil(BLOCK as u64) {
         file.write_all(&[0; BLOCK])?;
     }
     file.sync_all()
 }
 
-fn full(what: &'static str, cause: io::Error) -> Failure {
+fn full(what: &'static str, cause: &io::Error) -> Failure {
     Error::Full(format!("{what}: {cause}").into()).into()
 }
