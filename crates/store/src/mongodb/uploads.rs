@@ -48,8 +48,7 @@ impl Uploads for MongoDb {
 
     async fn count_uploads(&self, now: Timestamp) -> Result<u64> {
         let open = doc! { "expires_at": { "$gt": now.as_millisecond() } };
-        within(READ_LIMIT, async { self.collections().await?.uploads.count_documents(open).await })
-            .await
+        self.gate.read(|db| async move { db.uploads.count_documents(open).await }).await
     }
 
     async fn list_uploads(&self, after: Option<SongId>, limit: usize) -> Result<Vec<Upload>> {
