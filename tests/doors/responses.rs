@@ -128,7 +128,6 @@ async fn what_is_not_there_is_a_problem_everywhere() {
     for target in [
         "/",
         "/nowhere",
-        "/songs/",
         "/songs/no-id",
         "/songs/0192f0c1-2d3e-7abc-8def-0123456789ab",
         "/stream/no-id/outputlist.m3u8",

@@ -184,12 +184,13 @@ enum Stop {
     TooLong,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the signature that map_err wants")]
 fn refused(error: ReaderError) -> Problem {
-    match &error {
-        ReaderError::IoError { error: cause, .. } => stopped(cause),
+    let cause = match &error {
+        ReaderError::IoError { error, .. } => stopped(error),
         _ => None,
-    }
-    .unwrap_or_else(|| Problem::bad_request(format!("not the JSON of a song: {error}")))
+    };
+    cause.unwrap_or_else(|| Problem::bad_request(format!("not the JSON of a song: {error}")))
 }
 
 fn undecodable(error: &io::Error) -> Problem {
