@@ -454,7 +454,8 @@ mod tests {
             let whole = frames.len() as u64;
             assert_eq!(end(&frames), whole);
             assert_eq!(end(&frames[..frames.len() - 5]), whole - 5, "a frame that is cut off");
-            for tail in [&b"TAG"[..], b"APETAGEX", &[0; 100_000], &[0xff; 70_000], &noise] {
+            let (zeros, ones) = (vec![0; 100_000], vec![0xff; 70_000]);
+            for tail in [&b"TAG"[..], b"APETAGEX", &zeros, &ones, &noise] {
                 assert_eq!(end(&[&frames[..], tail].concat()), whole);
             }
             let damaged = [&frames[..], &noise, &frames, b"TAG"].concat();
