@@ -16,8 +16,11 @@ help: ## Says what there is
 
 .PHONY: run
 run: ## Plays: both functions and the page at http://127.0.0.1:8080/
-	@export FFMPEG="$${FFMPEG:-$$(command -v ffmpeg || true)}"; \
-	if [ -z "$$FFMPEG" ]; then $(MAKE) --no-print-directory ffmpeg; export FFMPEG="$(LAYER_FFMPEG)"; fi; \
+	@if [ -z "$${FFMPEG:-}" ]; then \
+		if [ -x "$(LAYER_FFMPEG)" ] || $(MAKE) --no-print-directory ffmpeg; then FFMPEG="$(LAYER_FFMPEG)"; \
+		else FFMPEG=$$(command -v ffmpeg) || exit 1; echo "taking $$FFMPEG, for the layer's cannot be built" >&2; fi; \
+	fi; \
+	export FFMPEG; \
 	cargo run --release --package gateway
 
 .PHONY: ffmpeg

@@ -34,7 +34,7 @@ pub fn tags(bytes: &[u8], container: Container) -> Patch {
 }
 
 /// What a `framecrc` stream says that comes in `pieces`: bytes, units, and seconds.
-pub fn framecrc<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (u64, u64, f64) {
+pub fn framecrc<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (u64, i64, f64) {
     let mut read = framecrc::FrameCrc::default();
     for piece in pieces {
         read.push(piece);

@@ -5,7 +5,7 @@ use hls::{AacConfig, AdtsReader};
 use music::AudioFormat;
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
-use crate::{Engine, Error, Result, Spool, container::Recognised, ffmpeg, probe::listen};
+use crate::{Engine, Error, Result, Spool, engine::Work, ffmpeg, probe::listen, sound::Sound};
 
 /// Above this, a source would be more than a mobile listener wants from a variant, in bit/s.
 const HIGHEST_BITRATE: u64 = 320_000;
@@ -30,7 +30,8 @@ pub(crate) struct Carried {
 pub(crate) async fn examine(
     engine: &Engine,
     spool: &Spool,
-    input: Recognised,
+    input: Sound,
+    work: Work,
     codec: &str,
     format: AudioFormat,
 ) -> Result<Option<Carried>> {
@@ -43,13 +44,13 @@ pub(crate) async fn examine(
         return Ok(None);
     }
     let arguments = ffmpeg::examine(input);
-    let examined = engine.run(spool.directory(), arguments, 3, async |pipes| {
+    let examined = engine.run(work, spool.directory(), arguments, 3, async |pipes| {
         let [packets, frames, decoded] = <[_; 3]>::try_from(pipes)
             .map_err(|_| Error::Ffmpeg("it was given three pipes".into(), None))?;
         tokio::try_join!(listen(packets), read(frames), listen(decoded))
     });
     let (packets, frames, decoded) = match examined.await {
-        Ok(examined) => examined,
+        Ok(examined) => examined.value,
         // Whether it can be decoded at all will be told when it is.
         Err(Error::Rejected(_)) => return Ok(None),
         Err(error) => return Err(error),
@@ -89,9 +90,9 @@ pub(crate) async fn examine(
 ///
 /// Many write that in milliseconds, rounded down: what may have been lost is given back, for a
 /// millisecond of padding is better than one of sound that is missing.
-fn end(samples: u64, rate: u32) -> u64 {
+pub(crate) fn end(samples: u64, rate: u32) -> u64 {
     let rate = u64::from(rate);
-    let milliseconds = (samples * 1000).div_ceil(rate);
+    let milliseconds = (samples * 1000 + rate / 2) / rate;
     let is_rounded =
         [rate * milliseconds / 1000, (rate * milliseconds).div_ceil(1000)].contains(&samples);
     if is_rounded { samples + rate.div_ceil(1000) } else { samples }
@@ -131,6 +132,8 @@ mod tests {
         // 300,001 samples at 44.1 kHz are 6,802.7 ms.
         assert_eq!(end(299_968, 44_100), 300_013);
         assert_eq!(end(300_001, 44_100), 300_001);
+        // 3,035 ms are 66,921.75 samples.
+        assert_eq!(end(66_922, 22_050), 66_945);
         assert_eq!(end(480_000, 48_000), 480_048);
     }
 }

@@ -12,6 +12,9 @@ pub struct IngestConfig {
     /// How many processors there are to encode on, in parts of one; those of the machine if nobody
     /// says.
     pub processors: Option<f64>,
+    /// How many ffmpegs may decode and encode whole songs at a time, at least 1. Two more may look at
+    /// files meanwhile.
+    pub encodes_at_once: usize,
     /// Whether the file that a song was made from is kept once the song is ready.
     pub keep_original: bool,
     /// Whether FLAC is made of lossless sources, where nobody says.
@@ -43,6 +46,7 @@ impl Default for IngestConfig {
             ffmpeg: PathBuf::from("ffmpeg"),
             work_dir: std::env::temp_dir(),
             processors: None,
+            encodes_at_once: 2,
             keep_original: true,
             lossless: false,
             max_upload_bytes: 1 << 30,

@@ -54,8 +54,17 @@ pub(crate) struct Recognised {
     pub(crate) offset: u64,
 }
 
-/// How far behind tags the first MPEG frame is looked for.
-const SEARCHED: usize = 64 * 1024;
+/// How far behind a tag the sound is looked for: some writers count a tag's padding, or the picture
+/// in it, other than they wrote it.
+const SEARCHED_BEHIND_TAG: u64 = 16 << 20;
+
+/// How far without a tag.
+const SEARCHED: u64 = 64 * 1024;
+
+/// How much of a file is held while frames are looked for in it, and how much of that is only looked
+/// ahead into: more than [`CHAIN`] frames, of which ADTS has the longest.
+const WINDOW: usize = 128 * 1024;
+const AHEAD: usize = 32 * 1024;
 
 /// How many MPEG frames must follow one another. Three headers that agree do not come about in
 /// what is not MPEG audio.
@@ -74,12 +83,118 @@ pub(crate) fn recognise(file: &mut (impl Read + Seek)) -> io::Result<Option<Reco
         let Some(length) = id3v2_length(&head) else { break };
         offset += length;
     }
-    let head = read_at(file, offset, SEARCHED)?;
+    let head = read_at(file, offset, 64)?;
     if let Some(container) = by_signature(&head) {
         return Ok(Some(Recognised { container, offset }));
     }
-    let frames = (0..head.len()).find_map(|start| Some((start, mpeg_frames(&head[start..])?)));
-    Ok(frames.map(|(start, container)| Recognised { container, offset: offset + start as u64 }))
+    if is_mp4(file, offset)? {
+        return Ok(Some(Recognised { container: Container::Mp4, offset }));
+    }
+    let searched = if offset > 0 { SEARCHED_BEHIND_TAG } else { SEARCHED };
+    search(file, offset, offset + searched)
+}
+
+/// Looks for the first MPEG frames between two places, and, behind zeros, for what else may follow a
+/// tag.
+fn search(file: &mut (impl Read + Seek), from: u64, to: u64) -> io::Result<Option<Recognised>> {
+    let (mut at, mut zeros) = (from, true);
+    while at < to {
+        let window = read_at(file, at, WINDOW)?;
+        let ended = window.len() < WINDOW;
+        let own = if ended { window.len() } else { WINDOW - AHEAD };
+        if let Some(padding) = window[..own].iter().position(|byte| *byte != 0).filter(|_| zeros) {
+            zeros = false;
+            let offset = at + padding as u64;
+            if let Some(container) = by_signature(&window[padding..]) {
+                return Ok(Some(Recognised { container, offset }));
+            }
+        }
+        let starts = (0..own).filter(|start| window[*start] == 0xff);
+        let found = starts
+            .into_iter()
+            .find_map(|start| Some((start, mpeg_frames(&window[start..], ended)?)));
+        if let Some((start, container)) = found {
+            let offset = at + start as u64;
+            return Ok((offset < to).then_some(Recognised { container, offset }));
+        }
+        if ended {
+            break;
+        }
+        at += own as u64;
+    }
+    Ok(None)
+}
+
+/// Where the last MPEG frame ends in a file whose first begins at `offset`. What is behind it is
+/// tags, or nothing that is sound.
+///
+/// Behind damage, [`CHAIN`] frames must follow one another to count.
+pub(crate) fn frames_end(file: &mut (impl Read + Seek), offset: u64) -> io::Result<u64> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let (mut end, mut at, mut kind) = (offset, offset, None);
+    let mut window = Vec::new();
+    let mut begin = offset;
+    let mut searching = false;
+    while at < length {
+        let ended = begin + window.len() as u64 >= length;
+        let place = usize::try_from(at - begin).unwrap_or(usize::MAX);
+        if window.len() < place.saturating_add(AHEAD) && !(ended && place < window.len()) {
+            begin = at;
+            window = read_at(file, begin, WINDOW)?;
+            continue;
+        }
+        let bytes = &window[place..];
+        let found = if searching {
+            (bytes[0] == 0xff && chain(bytes, false).is_some()).then(|| MpegHeader::read(bytes))
+        } else {
+            Some(MpegHeader::read(bytes).filter(|header| kind.is_none_or(|it| it == header.kind)))
+        };
+        if let Some(header) = found.flatten() {
+            (searching, kind) = (false, Some(header.kind));
+            at += header.length as u64;
+            end = at.min(length);
+        } else if searching {
+            at += 1;
+        } else {
+            searching = true;
+        }
+    }
+    Ok(end)
+}
+
+/// Whether what begins at `offset` is ISO-BMFF or `QuickTime` that does not begin with its `ftyp`: a
+/// walk over boxes of known types, up to a `ftyp` or to a `moov` with its header first.
+fn is_mp4(file: &mut (impl Read + Seek), offset: u64) -> io::Result<bool> {
+    /// Files have one or two of these before it.
+    const BOXES: usize = 64;
+    let length = file.seek(SeekFrom::End(0))?;
+    let mut at = offset;
+    for _ in 0..BOXES {
+        let head = read_at(file, at, 16)?;
+        let (Some(size), Some(kind)) = (head.first_chunk(), head.get(4..8)) else { break };
+        let size = match (u32::from_be_bytes(*size), head.get(8..).and_then(<[u8]>::first_chunk)) {
+            (1, Some(large)) => u64::from_be_bytes(*large),
+            (size, _) => size.into(),
+        };
+        let known = matches!(
+            kind,
+            b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot" | b"PICT" | b"uuid"
+        );
+        // A size of 0 is the rest of the file.
+        let Some(next) = at.checked_add(size).filter(|next| size >= 8 && *next <= length) else {
+            break;
+        };
+        match kind {
+            b"ftyp" => return Ok(true),
+            b"moov" => {
+                let first = read_at(file, at + 12, 4)?;
+                return Ok([&b"mvhd"[..], b"cmov"].contains(&first.as_slice()));
+            }
+            _ if known => at = next,
+            _ => break,
+        }
+    }
+    Ok(false)
 }
 
 fn read_at(file: &mut (impl Read + Seek), offset: u64, length: usize) -> io::Result<Vec<u8>> {
@@ -126,12 +241,19 @@ fn by_signature(head: &[u8]) -> Option<Container> {
 }
 
 /// What `bytes` are if they begin with MPEG audio frames: [`CHAIN`] of them, or fewer up to the
-/// very end.
-fn mpeg_frames(bytes: &[u8]) -> Option<Container> {
+/// very end if the file `ended` with them.
+fn mpeg_frames(bytes: &[u8], ended: bool) -> Option<Container> {
+    let (first, at) = chain(bytes, ended)?;
+    // The last one counted may be cut off, unless it is the only one.
+    (at <= bytes.len() || at > first.length).then_some(first.container)
+}
+
+/// The first of such frames, and where the last one counted ends.
+fn chain(bytes: &[u8], ended: bool) -> Option<(MpegHeader, usize)> {
     let first = MpegHeader::read(bytes)?;
     let mut at = first.length;
     for _ in 1..CHAIN {
-        if at == bytes.len() {
+        if ended && at == bytes.len() {
             break;
         }
         let next = MpegHeader::read(bytes.get(at..)?)?;
@@ -140,8 +262,7 @@ fn mpeg_frames(bytes: &[u8]) -> Option<Container> {
         }
         at += next.length;
     }
-    // The last one counted may be cut off, unless it is the only one.
-    (at <= bytes.len() || at > first.length).then_some(first.container)
+    Some((first, at))
 }
 
 struct MpegHeader {
@@ -266,6 +387,83 @@ mod tests {
         assert_eq!(told(&junk), Some((Container::Mp3, 15)));
         assert_eq!(told(&mp3_frames(1)), Some((Container::Mp3, 0)));
         assert_eq!(told(&mp3_frames(1)[..100]), None);
+    }
+
+    #[test]
+    fn sound_is_found_behind_padding_that_its_tag_does_not_count() {
+        for (sound, container) in [
+            (mp3_frames(4), Container::Mp3),
+            (adts_frames(4), Container::Adts),
+            (b"fLaC\0\0\0\x22".to_vec(), Container::Flac),
+        ] {
+            for padding in [1, 100_000, 3_000_000] {
+                let bytes = [id3(40), vec![0; padding], sound.clone()].concat();
+                assert_eq!(told(&bytes), Some((container, 50 + padding as u64)));
+            }
+        }
+        let picture = b"\xff\xd8\xff\xe0 picture".repeat(30_000);
+        let bytes = [id3(40), picture.clone(), mp3_frames(4)].concat();
+        assert_eq!(told(&bytes), Some((Container::Mp3, 50 + picture.len() as u64)));
+        let beyond = [id3(40), vec![0; 17 << 20], mp3_frames(4)].concat();
+        assert_eq!(told(&beyond), None);
+    }
+
+    fn boxed(kind: &[u8], body: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(8 + body.len()).expect("is small").to_be_bytes();
+        [&size[..], kind, body].concat()
+    }
+
+    #[test]
+    fn mp4_is_told_by_its_boxes_whichever_is_first() {
+        let moov = boxed(b"moov", &boxed(b"mvhd", &[0; 100]));
+        let ftyp = boxed(b"ftyp", b"M4A \0\0\0\0");
+        let large = [&1_u32.to_be_bytes()[..], b"mdat", &24_u64.to_be_bytes(), &[7; 8]].concat();
+        for boxes in [
+            vec![moov.clone()],
+            vec![boxed(b"free", &[0; 8]), ftyp.clone()],
+            vec![boxed(b"skip", b""), boxed(b"mdat", &[7; 300]), moov.clone()],
+            vec![boxed(b"wide", b""), boxed(b"mdat", &[7; 300]), moov.clone()],
+            vec![boxed(b"wide", b""), large, moov.clone()],
+        ] {
+            assert_eq!(told(&boxes.concat()), Some((Container::Mp4, 0)));
+        }
+        let to_the_end = [&[0; 4][..], b"mdat", &moov].concat();
+        for bytes in [
+            [boxed(b"free", b""), boxed(b"mdat", &[7; 300])].concat(),
+            [boxed(b"free", b""), boxed(b"text", b"")].concat(),
+            boxed(b"moov", &boxed(b"text", &[0; 100])),
+            boxed(b"mdat", &[7; 300])[..200].to_vec(),
+            [boxed(b"mdat", b"")[..7].to_vec(), moov].concat(),
+            boxed(b"free", b"").repeat(100_000),
+            to_the_end,
+        ] {
+            assert_eq!(told(&bytes), None, "{:?}", &bytes[..bytes.len().min(40)]);
+        }
+    }
+
+    #[test]
+    fn frames_end_where_the_last_one_does() {
+        let end = |bytes: &[u8]| frames_end(&mut Cursor::new(bytes), 0).expect("reads");
+        let mut noise = vec![0; 300_000];
+        let mut seed = 1_u32;
+        for byte in &mut noise {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *byte = seed.to_be_bytes()[0];
+        }
+        for frames in [mp3_frames(900), adts_frames(20_000)] {
+            let whole = frames.len() as u64;
+            assert_eq!(end(&frames), whole);
+            assert_eq!(end(&frames[..frames.len() - 5]), whole - 5, "a frame that is cut off");
+            let (zeros, ones) = (vec![0; 100_000], vec![0xff; 70_000]);
+            for tail in [&b"TAG"[..], b"APETAGEX", &zeros, &ones, &noise] {
+                assert_eq!(end(&[&frames[..], tail].concat()), whole);
+            }
+            let damaged = [&frames[..], &noise, &frames, b"TAG"].concat();
+            assert_eq!(end(&damaged), 2 * whole + noise.len() as u64);
+        }
+        let changes = [mp3_frames(10), adts_frames(10)].concat();
+        assert_eq!(end(&changes), changes.len() as u64);
+        assert_eq!(end(b""), 0);
     }
 
     #[test]

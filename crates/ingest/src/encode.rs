@@ -1,23 +1,26 @@
 //! Encodes a file into all of its variants, packages them, and stores the segments as they come.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use futures_util::future::try_join_all;
 use music::{
-    Codec, Loudness, Media, Revision, Rung, Variant, ladder, ladder_below, lossless_rate,
-    output_rate,
+    Codec, Media, Revision, Rung, Variant, ladder, ladder_below, lossless_rate, output_rate,
 };
 use store::ChunkKey;
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
 use crate::{
-    Engine, Error, Rejection, Result, Spool,
+    Container, Engine, Error, Rejection, Result, Spool,
     carry::{self, Carried},
-    container::Recognised,
-    ffmpeg::{self, Lossless, Target},
+    engine::Work,
+    ffmpeg::{self, Done, Lossless, Target},
     framecrc::FrameCrc,
     loudness::LoudnessReader,
-    probe::recognise_file,
+    probe::listen,
+    sound::{Sound, prepare},
     track::{Room, Shelf, Track, Transport, Wanted},
 };
 
@@ -116,14 +119,21 @@ impl Plan {
 impl Encoding<'_> {
     /// Makes the revision. All its chunks are in the store then.
     pub(crate) async fn run(&self, spool: &Spool) -> Result<Revision> {
-        let input = recognise_file(spool.path()).await?;
-        let plan = self.plan(spool, input).await?;
+        let input = prepare(spool).await?;
+        let work = Work::Encode { duration: duration(spool.bytes(), self.media) };
+        let plan = self.plan(spool, input, work).await?;
         let (target, wanted) = (plan.target(), plan.tracks(self.engine, spool.bytes()));
         let arguments = ffmpeg::encode(input, target);
         let room = Room { left: &self.room, limit: self.engine.config.max_output_bytes };
-        let encoded =
-            self.engine.run(spool.directory(), arguments, target.pipes(), async |mut pipes| {
-                let (Some(loudness), Some(count)) = (pipes.pop(), pipes.pop()) else {
+        let encoded = self.engine.run(
+            work,
+            spool.directory(),
+            arguments,
+            target.pipes(),
+            async |mut pipes| {
+                let (Some(loudness), Some(count), Some(packets)) =
+                    (pipes.pop(), pipes.pop(), pipes.pop())
+                else {
                     return Err(Error::Ffmpeg("it was given no pipes".into(), None));
                 };
                 let tracks = wanted
@@ -132,24 +142,36 @@ impl Encoding<'_> {
                     .map(|(it, pipe)| Track::new(*it).fill(pipe, &self.shelf, &room));
                 tokio::try_join!(
                     try_join_all(tracks),
+                    listen(packets),
                     self.count(count, plan.rate, plan.channels),
                     measure(loudness)
                 )
-            });
-        let (tracks, samples, loudness) = encoded.await?;
-        // A container may know better than its decoder where the sound ends.
-        let samples = plan.carried.map_or(samples, |carried| carried.samples.min(samples));
+            },
+        );
+        let Done { value: (tracks, packets, samples, loudness), complained } = encoded.await?;
+        let end = match plan.carried {
+            Some(Carried { samples, .. }) => Some(End { samples, rate: plan.rate }),
+            None => end(input, self.media, &packets),
+        };
+        let end = end.filter(|end| end.cuts(samples, plan.rate));
+        let samples = end.map_or(samples, |end| end.at(plan.rate));
         if samples == 0 {
             return Err(Rejection::Undecodable.into());
         }
-        let variants = self.finish(tracks, samples).await?;
-        let original_discarded = !self.engine.config.keep_original;
-        Ok(Revision { id: self.shelf.attempt, variants, loudness, original_discarded })
+        let whole = !complained && !loudness.changed() && !packets.gaps();
+        let heard = Heard { samples, end, told: packets.sound().filter(|_| whole) };
+        let variants = self.finish(tracks, heard).await?;
+        Ok(Revision {
+            id: self.shelf.attempt,
+            variants,
+            loudness: loudness.finish(),
+            original_discarded: !self.engine.config.keep_original,
+        })
     }
 
-    async fn plan(&self, spool: &Spool, input: Recognised) -> Result<Plan> {
+    async fn plan(&self, spool: &Spool, input: Sound, work: Work) -> Result<Plan> {
         let (format, codec) = (self.media.format, &self.media.codec);
-        let carried = carry::examine(self.engine, spool, input, codec, format).await?;
+        let carried = carry::examine(self.engine, spool, input, work, codec, format).await?;
         let rungs = if carried.is_some() { ladder_below(&format) } else { ladder(&format) };
         let lossless = (self.lossless && format.lossless).then(|| Lossless {
             rate: lossless_rate(format.sample_rate),
@@ -180,10 +202,18 @@ impl Encoding<'_> {
     }
 
     /// Ends each track where the sound ends.
-    async fn finish(&self, tracks: Vec<Track>, samples: u64) -> Result<Vec<Variant>> {
+    async fn finish(&self, tracks: Vec<Track>, heard: Heard) -> Result<Vec<Variant>> {
         let mut variants: Vec<Variant> = Vec::with_capacity(tracks.len());
         for track in tracks {
             let name = track.wanted.name;
+            let rate = track.wanted.rate;
+            let own = track.samples();
+            let samples = match (own, heard.end) {
+                (Some(own), Some(end)) => own.min(end.at(rate)),
+                (Some(own), None) => own,
+                (None, _) => heard.samples,
+            };
+            let whole = heard.is_whole(samples, rate);
             let package = track.finish(samples)?;
             for segment in package.segments {
                 self.shelf.put(name, segment).await?;
@@ -191,7 +221,8 @@ impl Encoding<'_> {
             let Shelf { uploads, song, attempt } = self.shelf;
             uploads.put(ChunkKey::init(song, attempt, name), package.init).await?;
             let mut variant = Variant { name: name.into(), ..package.variant };
-            variant.bit_exact = variant.codec == Codec::Flac && is_exact(self.media, &variant);
+            variant.bit_exact =
+                variant.codec == Codec::Flac && whole && is_exact(self.media, &variant);
             variants.push(variant);
         }
         self.shelf.uploads.finish().await?;
@@ -199,13 +230,82 @@ impl Encoding<'_> {
     }
 }
 
+/// Where the sound ends, after so many samples of a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct End {
+    samples: u64,
+    rate: u32,
+}
+
+impl End {
+    /// The same in samples of another rate, to the nearest.
+    fn at(self, rate: u32) -> u64 {
+        let from = u128::from(self.rate.max(1));
+        let samples = (u128::from(self.samples) * u128::from(rate) + from / 2) / from;
+        u64::try_from(samples).unwrap_or(u64::MAX)
+    }
+
+    /// Whether it is before the end of what was decoded, and in its last frames: a container that
+    /// says anything else is damaged, and what decodes is heard.
+    fn cuts(self, decoded: u64, rate: u32) -> bool {
+        /// No frame of any codec holds more samples.
+        const LONGEST_FRAME: u64 = 8192;
+        let tail = Self { samples: 2 * LONGEST_FRAME, rate: self.rate }.at(rate);
+        (decoded.saturating_sub(tail)..decoded).contains(&self.at(rate))
+    }
+}
+
+/// What came out of a decoder.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    /// At the rate of AAC.
+    samples: u64,
+    /// Where its container ends the sound, if that is before its decoder does.
+    end: Option<End>,
+    /// How long it is by its packets, in seconds. Nothing if it was damaged, or changed midway.
+    told: Option<f64>,
+}
+
+impl Heard {
+    /// Whether so many samples of a rate are all there is.
+    #[expect(clippy::cast_precision_loss, reason = "2^53 samples are thousands of years")]
+    fn is_whole(&self, samples: u64, rate: u32) -> bool {
+        self.told.is_some_and(|told| (told * f64::from(rate) - samples as f64).abs() < 0.5)
+            || self.told.is_some() && self.end.is_some_and(|end| end.at(rate) == samples)
+    }
+}
+
+/// Where the container of a source ends the sound, where a container tells that and its decoder
+/// does not care: the edit list of MP4, and the last `granulepos` of Vorbis.
+fn end(input: Sound, media: &Media, packets: &FrameCrc) -> Option<End> {
+    let edited = input.container == Container::Mp4;
+    if !edited && media.codec != "vorbis" {
+        return None;
+    }
+    let rate = media.format.sample_rate;
+    let samples = packets.sound()? * f64::from(rate);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "rounded, and not negative"
+    )]
+    let whole = samples.round() as u64;
+    let samples = if edited { carry::end(whole, rate) } else { whole };
+    Some(End { samples, rate })
+}
+
+/// How long a file of so many bytes plays, roughly.
+fn duration(bytes: u64, media: &Media) -> Duration {
+    Duration::from_secs(bytes.saturating_mul(8) / media.format.bitrate.max(1))
+}
+
 /// Listens to how loud the sound is.
-async fn measure(mut pipe: pipe::Receiver) -> Result<Option<Loudness>> {
+async fn measure(mut pipe: pipe::Receiver) -> Result<LoudnessReader> {
     let (mut read, mut buffer) = (LoudnessReader::default(), vec![0; 16 * 1024]);
     loop {
         let length = pipe.read(&mut buffer).await;
         match length.map_err(|error| Error::Io("read from ffmpeg", error))? {
-            0 => return Ok(read.finish()),
+            0 => return Ok(read),
             length => read.push(&buffer[..length]),
         }
     }

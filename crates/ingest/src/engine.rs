@@ -6,16 +6,44 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 use music::{AudioFormat, Timestamp, ladder};
 use store::Store;
-use tokio::{net::unix::pipe, sync::OnceCell};
+use tokio::{
+    net::unix::pipe,
+    sync::{OnceCell, Semaphore},
+};
 
 use crate::{
     Container, Error, IngestConfig, Rejection, Result,
-    container::Recognised,
-    ffmpeg::{self, Failure, Ffmpeg, Limits, Target},
+    ffmpeg::{self, Admission, Done, Failure, Ffmpeg, Limits, Target},
     patience::patiently,
+    sound::Sound,
     spool::SpoolWriter,
     workplace::Workplace,
 };
+
+/// How many files are probed at a time. They wait for one another only, never for an encoding.
+const PROBES_AT_ONCE: usize = 2;
+
+/// What a probe may ask for, in bytes. Four hours of MP4, of which it keeps an index in memory, take
+/// less than 160 MiB; other formats, with the largest pictures, less than 96.
+const PROBE_MEMORY: u64 = 256 << 20;
+
+/// How long a probe may compute: a while, longer the more there is to read, and no longer than the
+/// last. Four hours took 9 s, at 16 MB an hour or more.
+const PROBE_CPU: Duration = Duration::from_secs(5);
+const PROBE_BYTES_A_SECOND: u64 = 1 << 20;
+const LONGEST_PROBE_CPU: Duration = Duration::from_mins(2);
+
+/// How long an encoding may compute: a while, and as long as the sound plays. It takes a fifteenth.
+const ENCODE_CPU: Duration = Duration::from_mins(1);
+
+/// What an ffmpeg is started for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Work {
+    /// A look at a file of so many bytes.
+    Probe { bytes: u64 },
+    /// To decode all of a file, and perhaps to encode it, that plays for about as long.
+    Encode { duration: Duration },
+}
 
 /// A store, an ffmpeg, and a place to work in.
 pub(crate) struct Engine {
@@ -23,6 +51,9 @@ pub(crate) struct Engine {
     pub(crate) config: IngestConfig,
     pub(crate) workplace: Arc<Workplace>,
     ffmpeg: Ffmpeg,
+    /// Both let in who came first.
+    probes: Arc<Semaphore>,
+    encodes: Arc<Semaphore>,
     /// Set once this ffmpeg has encoded something.
     works: OnceCell<()>,
 }
@@ -31,10 +62,36 @@ impl Engine {
     pub(crate) fn new(store: Arc<dyn Store>, config: IngestConfig) -> Result<Self> {
         let workplace = Workplace::new(&config.work_dir)
             .map_err(|error| Error::io("work in the working directory", error))?;
-        let limits = Limits { time: config.max_ffmpeg_time, memory: config.max_ffmpeg_memory };
-        let ffmpeg = Ffmpeg::new(&config.ffmpeg, limits);
+        let ffmpeg = Ffmpeg::new(&config.ffmpeg);
         let workplace = Arc::new(workplace);
-        Ok(Self { store, config, workplace, ffmpeg, works: OnceCell::new() })
+        let probes = Arc::new(Semaphore::new(PROBES_AT_ONCE));
+        let encodes = Arc::new(Semaphore::new(config.encodes_at_once.max(1)));
+        Ok(Self { store, config, workplace, ffmpeg, probes, encodes, works: OnceCell::new() })
+    }
+
+    /// Waits until an ffmpeg may run. Every one does: nothing else starts any.
+    async fn admit(&self, work: Work) -> Result<Admission> {
+        let most = &self.config;
+        let (places, memory, cpu) = match work {
+            Work::Probe { bytes } => {
+                let reading = Duration::from_secs(bytes / PROBE_BYTES_A_SECOND);
+                (
+                    &self.probes,
+                    most.max_ffmpeg_memory.min(PROBE_MEMORY),
+                    LONGEST_PROBE_CPU.min(PROBE_CPU + reading),
+                )
+            }
+            Work::Encode { duration } => {
+                (&self.encodes, most.max_ffmpeg_memory, ENCODE_CPU.saturating_add(duration))
+            }
+        };
+        let time = most.max_ffmpeg_time;
+        // Of four processors at most, all the time.
+        let limits = Limits { time, cpu: cpu.min(time.saturating_mul(4)), memory };
+        let permit = Arc::clone(places).acquire_owned().await;
+        let permit =
+            permit.map_err(|error| Error::Ffmpeg("none may run".into(), Some(error.into())))?;
+        Ok(Admission { limits, permit })
     }
 
     /// Asks the store, again if need be, as [`patiently`] does.
@@ -65,14 +122,16 @@ impl Engine {
     /// any.
     pub(crate) async fn run<T>(
         &self,
+        work: Work,
         directory: &Path,
         arguments: Vec<OsString>,
         pipes: usize,
-        work: impl AsyncFnOnce(Vec<pipe::Receiver>) -> Result<T>,
-    ) -> Result<T> {
-        let (rejection, complaint) = match self.ffmpeg.run(directory, arguments, pipes, work).await
-        {
-            Ok(value) => return Ok(value),
+        listen: impl AsyncFnOnce(Vec<pipe::Receiver>) -> Result<T>,
+    ) -> Result<Done<T>> {
+        let admission = self.admit(work).await?;
+        let ran = self.ffmpeg.run(admission, directory, arguments, pipes, listen).await;
+        let (rejection, complaint) = match ran {
+            Ok(done) => return Ok(done),
             Err(Failure::Broken(error)) => return Err(error),
             Err(Failure::Limit(complaint)) => (Rejection::TooCostly, complaint),
             Err(Failure::Exit(complaint)) => (Rejection::Undecodable, complaint),
@@ -97,7 +156,7 @@ impl Engine {
             carry: false,
             lossless: None,
         };
-        let arguments = ffmpeg::encode(Recognised { container: Container::Wav, offset: 0 }, target);
+        let arguments = ffmpeg::encode(Sound::plain(Container::Wav, 0), target);
         let drain = async |pipes: Vec<pipe::Receiver>| {
             // All at once: which one ffmpeg ends first is its own affair.
             try_join_all(pipes.into_iter().map(async |mut pipe| {
@@ -108,8 +167,10 @@ impl Engine {
             .await
             .map(|_| ())
         };
-        match self.ffmpeg.run(spool.directory(), arguments, target.pipes(), drain).await {
-            Ok(()) => Ok(()),
+        let admission = self.admit(Work::Probe { bytes: spool.bytes() }).await?;
+        let pipes = target.pipes();
+        match self.ffmpeg.run(admission, spool.directory(), arguments, pipes, drain).await {
+            Ok(_) => Ok(()),
             Err(Failure::Broken(error)) => Err(error),
             Err(Failure::Limit(complaint) | Failure::Exit(complaint)) => {
                 Err(Error::Ffmpeg(complaint, None))

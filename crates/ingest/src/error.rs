@@ -106,6 +106,12 @@ pub enum Rejection {
         limit: u64,
     },
 
+    /// It plays for longer than so few bytes may.
+    #[error(
+        "the file holds too little for how long it plays: half an hour is accepted of anything, more only at 2 kbit/s or above"
+    )]
+    TooSparse,
+
     /// It takes more time or memory to decode than any sound of its length should.
     #[error("the file takes too much time or memory to decode")]
     TooCostly,

@@ -18,12 +18,14 @@ pub(crate) struct FrameCrc {
     /// The sum of the packets' sizes, in bytes.
     pub(crate) bytes: u64,
     /// The sum of the packets' durations, in units of the time base.
-    pub(crate) duration: u64,
+    pub(crate) duration: i64,
     first: i64,
     last: i64,
     last_duration: i64,
     /// Whether a packet begins elsewhere than where the one before it ended.
     gaps: bool,
+    /// Whether a packet begins before the one before it did.
+    back: bool,
     lines: Lines,
 }
 
@@ -50,15 +52,17 @@ impl FrameCrc {
         let mut fields = line.split(',').map(str::trim).skip(2);
         let mut field = || fields.next()?.parse::<i64>().ok();
         let (Some(pts), Some(duration), Some(size)) = (field(), field(), field()) else { return };
+        let duration = signed(duration);
         if self.packets == 0 {
             self.first = pts;
         } else if self.last.checked_add(self.last_duration) != Some(pts) {
             self.gaps = true;
         }
+        self.back |= self.packets > 0 && pts < self.last;
         (self.last, self.last_duration) = (pts, duration);
         self.packets += 1;
         self.bytes = self.bytes.saturating_add_signed(size.max(0));
-        self.duration = self.duration.saturating_add_signed(duration.max(0));
+        self.duration = self.duration.saturating_add(duration);
     }
 
     /// The packets' presentation times in samples of `rate` Hz, from the first one's beginning to the
@@ -76,6 +80,11 @@ impl FrameCrc {
         Some(samples(self.first)?..samples(self.last.checked_add(self.last_duration)?)?)
     }
 
+    /// Whether a packet begins elsewhere than where the one before it ended.
+    pub(crate) fn gaps(&self) -> bool {
+        self.gaps
+    }
+
     /// How long all packets are together, in seconds: by their durations, or from the first to the
     /// last if they do not tell.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
@@ -84,8 +93,26 @@ impl FrameCrc {
             0 => self.last.saturating_sub(self.first) as f64,
             duration => duration as f64,
         };
-        units * self.time_base
+        units.max(0.0) * self.time_base
     }
+
+    /// How much sound the container says there is, in seconds: from the time 0, or the first packet's
+    /// if that is later, to the last packet's end. Nothing where that is not told, or times go back.
+    #[expect(clippy::cast_precision_loss, reason = "2^53 samples are thousands of years")]
+    pub(crate) fn sound(&self) -> Option<f64> {
+        let told =
+            self.packets > 0 && self.last_duration != 0 && !self.back && self.time_base > 0.0;
+        let end = self.last.saturating_add(self.last_duration);
+        let units = end.saturating_sub(self.first.max(0));
+        told.then_some(units.max(0) as f64 * self.time_base)
+    }
+}
+
+/// A packet at the end of a stream may take less than nothing, where more than itself is cut off
+/// (`granulepos` of the last page, RFC 3533 §6). The muxer writes that as a 32 bit number without
+/// its sign.
+fn signed(duration: i64) -> i64 {
+    u32::try_from(duration).map_or(duration, |it| it.cast_signed().into())
 }
 
 fn ratio(text: &str) -> Option<f64> {
@@ -121,6 +148,16 @@ mod tests {
             assert_eq!((read.bytes, read.duration), (82 + 406 + 411, 128 + 576 + 1024));
             assert!((read.seconds() - 1728.0 / 44_100.0).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn a_packet_that_takes_less_than_nothing_counts_as_that() {
+        let mut read = FrameCrc::default();
+        read.push(b"#tb 0: 1/44100\n0, 0, 0, 128, 72, 0x0\n0, 128, 128, 4294967256, 80, 0x0\n");
+        assert_eq!(read.duration, 88);
+        assert!((read.sound().expect("is told") - 88.0 / 44_100.0).abs() < 1e-9);
+        read.push(b"0, 216, 216, 0, 80, 0x0\n");
+        assert_eq!(read.sound(), None);
     }
 
     #[test]

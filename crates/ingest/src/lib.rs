@@ -18,6 +18,7 @@ mod loudness;
 mod original;
 mod patience;
 mod probe;
+mod sound;
 mod spool;
 mod sweep;
 mod tags;
@@ -25,6 +26,7 @@ mod tags;
 pub mod testing;
 mod track;
 mod uploads;
+mod wave;
 mod workplace;
 
 use std::{pin::pin, sync::Arc, time::Duration};

@@ -14,6 +14,8 @@ pub(crate) struct LoudnessReader {
     true_peak: Option<f64>,
     /// How often the filter began: anew wherever the source changes its rate or channels.
     begun: u32,
+    /// The loudness of each 400 ms, one every 100 ms, in LUFS: what is above the absolute gate.
+    blocks: Vec<f32>,
     lines: Lines,
 }
 
@@ -29,29 +31,50 @@ impl LoudnessReader {
         let value = |key| line.strip_prefix(key)?.parse::<f64>().ok().filter(|it| it.is_finite());
         if line.starts_with("frame:0 ") {
             self.begun += 1;
+        } else if let Some(block) = value("lavfi.r128.M=") {
+            #[expect(clippy::cast_possible_truncation, reason = "of three digits")]
+            self.blocks.extend((block > SILENCE).then_some(block as f32));
         } else if let Some(integrated) = value("lavfi.r128.I=") {
             self.integrated = Some(integrated);
         } else if let Some(peak) = value("lavfi.r128.true_peak=") {
-            self.true_peak = Some(peak);
+            // Each time the filter begins, so does this.
+            self.true_peak = Some(self.true_peak.map_or(peak, |before| before.max(peak)));
         }
     }
 
-    /// The loudness of all that was heard; nothing if that was silence, or if the filter heard it in
-    /// pieces and so knows the last one only.
+    /// Whether the source changed its rate or channels midway.
+    pub(crate) fn changed(&self) -> bool {
+        self.begun > 1
+    }
+
+    /// The loudness of all that was heard; nothing if that was silence.
     pub(crate) fn finish(self) -> Option<Loudness> {
-        /// What is as quiet counts as silence (EBU R 128 s1, ITU-R BS.1770-5 annex 1, the absolute
-        /// gate), and the filter says this of it.
-        const SILENCE: f64 = -70.0;
-        if self.begun > 1 {
-            return None;
-        }
         let rounded = |value: f64| (value * 100.0).round() / 100.0;
+        let integrated = if self.changed() { integrated(&self.blocks) } else { self.integrated };
         let true_peak = self.true_peak.filter(|peak| *peak > 0.0);
         Some(Loudness {
-            integrated: rounded(self.integrated.filter(|integrated| *integrated > SILENCE)?),
+            integrated: rounded(integrated.filter(|integrated| *integrated > SILENCE)?),
             true_peak: true_peak.map(|peak| rounded(20.0 * peak.log10())),
         })
     }
+}
+
+/// What is as quiet, in LUFS, counts as silence (EBU R 128 s1, ITU-R BS.1770-5 annex 1, the absolute
+/// gate), and the filter says this of it.
+const SILENCE: f64 = -70.0;
+
+/// The loudness of blocks together, without those that are more than 10 LU quieter than all are on
+/// average (ITU-R BS.1770-5 annex 1, the relative gate). The filter says it of what it heard since it
+/// began; this is for a sound that it heard in pieces.
+fn integrated(blocks: &[f32]) -> Option<f64> {
+    let mean = |gate: f64| {
+        let loud = blocks.iter().map(|block| f64::from(*block)).filter(|block| *block > gate);
+        let (energy, count) = loud.fold((0.0, 0.0), |(energy, count), block| {
+            (energy + 10_f64.powf(block / 10.0), count + 1.0)
+        });
+        (count > 0.0).then(|| 10.0 * (energy / count).log10())
+    };
+    mean(mean(SILENCE)? - 10.0)
 }
 
 #[cfg(test)]
@@ -78,10 +101,21 @@ mod tests {
     }
 
     #[test]
-    fn what_the_filter_heard_in_pieces_has_no_loudness() {
-        let once = "frame:0    pts:0\nlavfi.r128.I=-14.0\nframe:01   pts:1\n";
-        assert!(read(once, 9).is_some());
-        assert_eq!(read(&once.repeat(2), 9), None);
+    fn what_the_filter_heard_in_pieces_is_as_loud_as_all_of_them() {
+        let piece = |block: f64, peak: f64| {
+            let block = format!(
+                "lavfi.r128.M={block}\nlavfi.r128.I={block}\nlavfi.r128.true_peak={peak}\n"
+            );
+            let unfilled = "frame:0 pts:0\nlavfi.r128.M=-120.691\nlavfi.r128.I=-70.000\n";
+            format!("{unfilled}{}", block.repeat(10))
+        };
+        let text = piece(-20.0, 0.5) + &piece(-17.0, 0.1);
+        // The mean of 0.01 and 0.01995 is 0.01498.
+        let both = Loudness { integrated: -18.25, true_peak: Some(-6.02) };
+        assert_eq!(read(&text, 9), Some(both));
+        let quiet = piece(-20.0, 0.5) + &piece(-60.0, 0.1);
+        assert_eq!(read(&quiet, 9).map(|it| it.integrated), Some(-20.0), "a gate is kept");
+        assert_eq!(read(&piece(-20.0, 0.5), 9).map(|it| it.integrated), Some(-20.0));
     }
 
     #[test]

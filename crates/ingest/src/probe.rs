@@ -1,16 +1,13 @@
 //! What a file holds, before it is worked on.
 
-use std::{fs::File, io, path::PathBuf, time::Duration};
+use std::{io, time::Duration};
 
 use music::{AudioFormat, Media, Patch};
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
 use crate::{
-    Container, Engine, Error, Rejection, Result, Spool,
-    container::{Recognised, recognise},
-    ffmpeg,
-    framecrc::FrameCrc,
-    tags,
+    Container, Engine, Error, Rejection, Result, Spool, engine::Work, ffmpeg, framecrc::FrameCrc,
+    sound::prepare, tags,
 };
 
 /// What is known of a file once it has been looked at.
@@ -43,12 +40,6 @@ impl Probe {
     }
 }
 
-/// Tells where in a file which container is.
-pub(crate) async fn recognise_file(path: PathBuf) -> Result<Recognised> {
-    let recognised = blocking(move || recognise(&mut File::open(path)?)).await;
-    recognised.map_err(|error| Error::Io("read a file", error))?.ok_or(Rejection::NotAudio.into())
-}
-
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
@@ -57,11 +48,12 @@ async fn blocking<T: Send + 'static>(
 
 /// Looks at a file. See [`Ingest::probe`](crate::Ingest::probe).
 pub(crate) async fn probe(engine: &Engine, spool: &Spool) -> Result<Probe> {
-    let input = recognise_file(spool.path()).await?;
-    let (path, container) = (spool.path(), input.container);
+    let sound = prepare(spool).await?;
+    let (path, container) = (spool.path(), sound.container);
     let tags = blocking(move || Ok(tags::read(&path, container)));
-    let arguments = ffmpeg::probe(input);
-    let packets = engine.run(spool.directory(), arguments, 2, async |pipes| {
+    let arguments = ffmpeg::probe(sound);
+    let work = Work::Probe { bytes: spool.bytes() };
+    let packets = engine.run(work, spool.directory(), arguments, 2, async |pipes| {
         let [packets, decoded] = <[_; 2]>::try_from(pipes)
             .map_err(|_| Error::Ffmpeg("it was given two pipes".into(), None))?;
         tokio::try_join!(listen(packets), listen(decoded))
@@ -69,9 +61,9 @@ pub(crate) async fn probe(engine: &Engine, spool: &Spool) -> Result<Probe> {
     let (tags, packets) = tokio::join!(tags, packets);
     // What makes the reader of tags stumble is not a reason to refuse what plays.
     let tags = tags.unwrap_or_default();
-    let (packets, decoded) = packets?;
+    let (packets, decoded) = packets?.value;
 
-    let channels = decoded.bytes.checked_div(2 * decoded.duration).unwrap_or(0);
+    let channels = decoded.bytes.checked_div(2 * decoded.duration.unsigned_abs()).unwrap_or(0);
     let channels = u16::try_from(channels).unwrap_or(0);
     if channels == 0 || decoded.sample_rate == 0 {
         return Err(Rejection::Undecodable.into());
@@ -80,6 +72,9 @@ pub(crate) async fn probe(engine: &Engine, spool: &Spool) -> Result<Probe> {
     let duration = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     if duration > engine.config.max_duration {
         return Err(Rejection::TooLong { limit: engine.config.max_duration }.into());
+    }
+    if duration > longest_of(spool.bytes()) {
+        return Err(Rejection::TooSparse.into());
     }
     let pcm = packets.codec.starts_with("pcm_");
     Ok(Probe {
@@ -91,10 +86,17 @@ pub(crate) async fn probe(engine: &Engine, spool: &Spool) -> Result<Probe> {
             bitrate: bitrate(packets.bytes, seconds),
             lossless: is_lossless(&packets.codec),
         },
-        bits: pcm_bits(&packets.codec).or(tags.bits),
+        bits: sound.bits.or_else(|| pcm_bits(&packets.codec)).or(tags.bits),
         duration,
         tags: tags.patch,
     })
+}
+
+/// How long a file of so many bytes may play, so that nothing costs hours to encode that took a
+/// moment to send: half an hour, and beyond that no less than 2 kbit/s. No codec takes as little but
+/// of silence.
+fn longest_of(bytes: u64) -> Duration {
+    Duration::from_mins(30).saturating_add(Duration::from_secs(bytes / 250))
 }
 
 /// Reads a `framecrc` stream to its end.

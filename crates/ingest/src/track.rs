@@ -78,7 +78,8 @@ pub(crate) struct Track {
     reader: Reader,
     buffer: BytesMut,
     packager: Option<Packager>,
-    /// By the durations of its frames, where they tell.
+    frames: u64,
+    /// How many samples its frames hold, where they tell.
     samples: Option<u64>,
 }
 
@@ -94,7 +95,7 @@ impl Track {
             Transport::Fragments => (Reader::Fragments(FragmentReader::new()), Some(0)),
         };
         let buffer = BytesMut::with_capacity(64 * 1024);
-        Self { wanted, reader, buffer, packager: None, samples }
+        Self { wanted, reader, buffer, packager: None, frames: 0, samples }
     }
 
     /// Reads frames until there are no more, and stores each segment as it is finished.
@@ -139,15 +140,24 @@ impl Track {
                     .next_sample(&mut self.buffer)
                     .map_err(|error| unusable("its fragments cannot be read", error))?;
                 Ok(sample.map(|sample| {
-                    let samples = self.samples.get_or_insert_default();
-                    *samples += u64::from(sample.duration);
+                    // All frames are whole but the last one, which alone tells what it holds: the
+                    // others last until the next one begins, and where something was damaged and
+                    // left out before that, longer than they are.
+                    let before = u64::from(FLAC_FRAME) * self.frames;
+                    self.samples = Some(before + u64::from(sample.duration.min(FLAC_FRAME.into())));
+                    self.frames += 1;
                     sample.bytes
                 }))
             }
         }
     }
 
-    /// Ends the track where its own frames say the sound ends, or else after `samples` samples.
+    /// How many samples its own frames hold, where they tell.
+    pub(crate) fn samples(&self) -> Option<u64> {
+        self.samples
+    }
+
+    /// Ends the track after `samples` samples.
     pub(crate) fn finish(self, samples: u64) -> Result<hls::Package> {
         let whole = match &self.reader {
             Reader::Adts(reader) => reader.finish(&self.buffer).is_ok(),
@@ -156,7 +166,7 @@ impl Track {
         let packager = self.packager.filter(|_| whole);
         let packager = packager
             .ok_or_else(|| Error::Ffmpeg("one of its outputs ends too early".into(), None))?;
-        packager.finish(self.samples.unwrap_or(samples)).map_err(unfinished)
+        packager.finish(samples).map_err(unfinished)
     }
 }
 

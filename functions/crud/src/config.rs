@@ -29,12 +29,14 @@ impl Config {
     /// Reads the configuration.
     pub fn from_lookup(lookup: &Lookup<'_>) -> Result<Self, ConfigError> {
         let http = HttpConfig::from_lookup(lookup)?;
+        let ingest_concurrency = lookup.parse("INGEST_CONCURRENCY", "a number", 2)?.max(1);
+        let ingest = IngestConfig { encodes_at_once: ingest_concurrency, ..ingest_config(lookup)? };
         Ok(Self {
             database_url: Secret::from_lookup(lookup, "DATABASE_URL", "DATABASE_SECRET_ARN")
                 .ok_or(ConfigError::Missing("DATABASE_URL"))?,
-            ingest: ingest_config(lookup)?,
+            ingest,
             http,
-            ingest_concurrency: lookup.parse("INGEST_CONCURRENCY", "a number", 2)?.max(1),
+            ingest_concurrency,
             queue_length: lookup.parse("INGEST_QUEUE", "a number", 64)?,
             upload_expiry: lookup.seconds("UPLOAD_EXPIRY_SECONDS", Duration::from_hours(24))?,
             max_open_uploads: lookup.parse("MAX_OPEN_UPLOADS", "a number", 1000)?,

@@ -4,10 +4,13 @@ use std::ffi::OsString;
 
 use music::Rung;
 
-use crate::container::Recognised;
+use crate::{Container, sound::Sound};
 
 /// What the input is called in its working directory.
 pub(crate) const INPUT: &str = "input";
+
+/// What the copy of it is called that is read in its place, where there is one.
+pub(crate) const COPY: &str = "copy";
 
 /// The first pipe's descriptor in ffmpeg: what comes after its standard streams.
 pub(crate) const FIRST_PIPE: usize = 3;
@@ -19,7 +22,7 @@ const DECODERS: &str = "aac,alac,flac,mp3float,opus,vorbis,pcm_alaw,pcm_f32be,pc
 
 /// Writes to the first pipe, as `framecrc`, every packet of the first audio stream; to the second
 /// the first that is decoded of it, as 16 bit PCM.
-pub(crate) fn probe(input: Recognised) -> Vec<OsString> {
+pub(crate) fn probe(input: Sound) -> Vec<OsString> {
     let mut arguments = reading(input);
     arguments.extend(
         ["-map", "0:a:0", "-c:a", "copy", "-map_metadata", "-1", "-f", "framecrc"].map(into),
@@ -34,7 +37,7 @@ pub(crate) fn probe(input: Recognised) -> Vec<OsString> {
 /// Writes every packet of the first audio stream: to the first pipe as `framecrc`, to the second as
 /// ADTS, which fails for AAC that ADTS cannot say; and to the third, as `framecrc` of 16 bit PCM, what
 /// they decode to.
-pub(crate) fn examine(input: Recognised) -> Vec<OsString> {
+pub(crate) fn examine(input: Sound) -> Vec<OsString> {
     let mut arguments = reading(input);
     for (index, format) in ["framecrc", "adts"].into_iter().enumerate() {
         arguments.extend(["-map", "0:a:0", "-c:a", "copy", "-map_metadata", "-1"].map(into));
@@ -77,15 +80,15 @@ pub(crate) const FLAC_FRAME: u16 = 4096;
 impl Target<'_> {
     /// How many pipes [`encode`] writes to.
     pub(crate) fn pipes(&self) -> usize {
-        self.rungs.len() + usize::from(self.carry) + usize::from(self.lossless.is_some()) + 2
+        self.rungs.len() + usize::from(self.carry) + usize::from(self.lossless.is_some()) + 3
     }
 }
 
 /// Decodes the first audio stream once. Writes, each to a pipe of its own: every rung, as AAC in
 /// ADTS; the source's own AAC, if it is carried, likewise; FLAC, if it is asked for, in an MP4
-/// fragment for every frame; what the decoded samples were, as `framecrc` of 16 bit PCM; and how
-/// loud they are, as the metadata of `ebur128`.
-pub(crate) fn encode(input: Recognised, target: Target<'_>) -> Vec<OsString> {
+/// fragment for every frame; every packet, as `framecrc`; what the decoded samples were, as
+/// `framecrc` of 16 bit PCM; and how loud they are, as the metadata of `ebur128`.
+pub(crate) fn encode(input: Sound, target: Target<'_>) -> Vec<OsString> {
     let mut arguments = reading(input);
     arguments.push(into("-filter_complex"));
     arguments.push(graph(target).into());
@@ -104,11 +107,16 @@ pub(crate) fn encode(input: Recognised, target: Target<'_>) -> Vec<OsString> {
     if target.carry {
         output("0:a:0", &["copy"], &["adts"]);
     }
-    if target.lossless.is_some() {
-        let frame = FLAC_FRAME.to_string();
+    if let Some(lossless) = target.lossless {
+        let (frame, bits) = (FLAC_FRAME.to_string(), lossless.bits.to_string());
+        let frames = ["flac", "-frame_size", &frame, "-bits_per_raw_sample", &bits];
+        // FLAC in MP4 was an experiment before ffmpeg 6. The same word would let the encoder take 32
+        // bits, but for the number of them.
+        let experiment = ["-strict", "experimental"];
         let fragments = ["mp4", "-movflags", "frag_every_frame+empty_moov+default_base_moof"];
-        output("[lossless]", &["flac", "-frame_size", &frame], &fragments);
+        output("[lossless]", &[&frames[..], &experiment].concat(), &fragments);
     }
+    output("0:a:0", &["copy"], &["framecrc"]);
     output("[count]", &["pcm_s16le"], &["framecrc"]);
     arguments
 }
@@ -143,7 +151,7 @@ fn graph(target: Target<'_>) -> String {
 }
 
 /// How the input is opened: as what it is, with nothing else reachable from it.
-fn reading(input: Recognised) -> Vec<OsString> {
+fn reading(input: Sound) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = [
         "-hide_banner",
         "-nostdin",
@@ -161,11 +169,18 @@ fn reading(input: Recognised) -> Vec<OsString> {
     ]
     .map(into)
     .into();
+    if let Some(decoder) = input.decoder {
+        arguments.extend(["-c:a", decoder].map(into));
+    }
+    // A frame whose checksum is wrong is decoded all the same, and complained of.
+    if input.container == Container::Flac {
+        arguments.extend(["-err_detect", "crccheck"].map(into));
+    }
     if input.offset > 0 {
         arguments.extend([into("-skip_initial_bytes"), input.offset.to_string().into()]);
     }
     arguments.extend([into("-f"), into(input.container.demuxer())]);
-    arguments.extend([into("-i"), format!("file:{INPUT}").into()]);
+    arguments.extend([into("-i"), format!("file:{}", input.file).into()]);
     arguments
 }
 
@@ -180,7 +195,6 @@ fn into(text: &str) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Container;
 
     fn text(arguments: &[OsString]) -> String {
         let words: Vec<_> = arguments.iter().map(|word| word.to_str().expect("is text")).collect();
@@ -192,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_probe_reads_all_packets_and_decodes_one() {
-        let input = Recognised { container: Container::Mp4, offset: 0 };
+        let input = Sound::plain(Container::Mp4, 0);
         assert_eq!(
             text(&probe(input)),
             format!(
@@ -204,8 +218,17 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_and_a_decoder_are_named_where_they_are_taken() {
+        let input =
+            Sound { file: COPY, decoder: Some("pcm_s32le"), ..Sound::plain(Container::Wav, 0) };
+        let arguments = text(&probe(input));
+        let expected = format!("{READING} -c:a pcm_s32le -f wav -i file:copy -map");
+        assert!(arguments.starts_with(&expected), "{arguments}");
+    }
+
+    #[test]
     fn an_examination_copies_and_decodes() {
-        let input = Recognised { container: Container::Adts, offset: 0 };
+        let input = Sound::plain(Container::Adts, 0);
         assert_eq!(
             text(&examine(input)),
             format!(
@@ -228,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_source_is_decoded_once_for_all_rungs() {
-        let input = Recognised { container: Container::Mp3, offset: 4096 };
+        let input = Sound::plain(Container::Mp3, 4096);
         let target = Target {
             rate: 44_100,
             channels: 2,
@@ -243,17 +266,18 @@ mod tests {
                 "{READING} -skip_initial_bytes 4096 -f mp3 -i file:input -filter_complex \
                  [0:a:0]aformat=sample_fmts=fltp:sample_rates=44100:channel_layouts=stereo,\
                  asplit=2[sound][encoded];[encoded]asplit=2[rung0][rung1];\
-                 [sound]ebur128=peak=true:metadata=1,ametadata=mode=print:file=pipe\\\\:6[count] \
+                 [sound]ebur128=peak=true:metadata=1,ametadata=mode=print:file=pipe\\\\:7[count] \
                  -map [rung0] -c:a aac -b:a 64000 -map_metadata -1 -f adts pipe:3 \
                  -map [rung1] -c:a aac -b:a 128000 -map_metadata -1 -f adts pipe:4 \
-                 -map [count] -c:a pcm_s16le -map_metadata -1 -f framecrc pipe:5"
+                 -map 0:a:0 -c:a copy -map_metadata -1 -f framecrc pipe:5 \
+                 -map [count] -c:a pcm_s16le -map_metadata -1 -f framecrc pipe:6"
             )
         );
     }
 
     #[test]
     fn what_is_carried_is_not_encoded_and_what_is_lossless_is_not_converted() {
-        let input = Recognised { container: Container::Mp4, offset: 0 };
+        let input = Sound::plain(Container::Mp4, 0);
         let carried = Target {
             rate: 44_100,
             channels: 1,
@@ -268,10 +292,11 @@ mod tests {
                 "{READING} -f mov -i file:input -filter_complex \
                  [0:a:0]aformat=sample_fmts=fltp:sample_rates=44100:channel_layouts=mono,\
                  asplit=2[sound][encoded];[encoded]adelay=64S:all=1,asplit=1[rung0];\
-                 [sound]ebur128=peak=true:metadata=1,ametadata=mode=print:file=pipe\\\\:6[count] \
+                 [sound]ebur128=peak=true:metadata=1,ametadata=mode=print:file=pipe\\\\:7[count] \
                  -map [rung0] -c:a aac -b:a 64000 -map_metadata -1 -f adts pipe:3 \
                  -map 0:a:0 -c:a copy -map_metadata -1 -f adts pipe:4 \
-                 -map [count] -c:a pcm_s16le -map_metadata -1 -f framecrc pipe:5"
+                 -map 0:a:0 -c:a copy -map_metadata -1 -f framecrc pipe:5 \
+                 -map [count] -c:a pcm_s16le -map_metadata -1 -f framecrc pipe:6"
             )
         );
         let lossless = Target {
@@ -289,10 +314,12 @@ mod tests {
                  [0:a:0]asplit=2[decoded][whole];\
                  [whole]aformat=sample_fmts=s32:sample_rates=96000:channel_layouts=stereo[lossless];\
                  [decoded]aformat=sample_fmts=fltp:sample_rates=48000:channel_layouts=stereo,\
-                 ebur128=peak=true:metadata=1,ametadata=mode=print:file=pipe\\\\:5[count] \
-                 -map [lossless] -c:a flac -frame_size 4096 -map_metadata -1 \
+                 ebur128=peak=true:metadata=1,ametadata=mode=print:file=pipe\\\\:6[count] \
+                 -map [lossless] -c:a flac -frame_size 4096 -bits_per_raw_sample 24 \
+                 -strict experimental -map_metadata -1 \
                  -f mp4 -movflags frag_every_frame+empty_moov+default_base_moof pipe:3 \
-                 -map [count] -c:a pcm_s16le -map_metadata -1 -f framecrc pipe:4"
+                 -map 0:a:0 -c:a copy -map_metadata -1 -f framecrc pipe:4 \
+                 -map [count] -c:a pcm_s16le -map_metadata -1 -f framecrc pipe:5"
             )
         );
     }

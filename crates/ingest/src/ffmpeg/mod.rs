@@ -18,12 +18,14 @@ use tokio::{
     io::AsyncReadExt as _,
     net::unix::pipe,
     process::{Child, ChildStderr, Command},
+    runtime::Handle,
+    sync::OwnedSemaphorePermit,
     task::JoinHandle,
 };
 
 use crate::{BoxError, Error, Result};
 pub(crate) use arguments::{
-    FIRST_PIPE, FLAC_FRAME, INPUT, Lossless, Target, encode, examine, probe,
+    COPY, FIRST_PIPE, FLAC_FRAME, INPUT, Lossless, Target, encode, examine, probe,
 };
 
 /// How much of what ffmpeg complains of is kept for the log, in bytes.
@@ -32,15 +34,34 @@ const COMPLAINT: usize = 4096;
 /// What one ffmpeg may cost.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
+    /// By the wall clock.
     pub(crate) time: Duration,
+    /// Of processors.
+    pub(crate) cpu: Duration,
+    /// In bytes.
     pub(crate) memory: u64,
 }
 
-/// An ffmpeg program and what each run of it may cost.
+/// The right to run one ffmpeg, within limits.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) limits: Limits,
+    /// Given back when the process is gone.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// An ffmpeg program.
 #[derive(Debug, Clone)]
 pub(crate) struct Ffmpeg {
     program: PathBuf,
-    limits: Limits,
+}
+
+/// What came of a run that did what it was asked.
+#[derive(Debug)]
+pub(crate) struct Done<T> {
+    pub(crate) value: T,
+    /// Whether ffmpeg complained of the file.
+    pub(crate) complained: bool,
 }
 
 /// How a run that did not do what it was asked ended.
@@ -62,8 +83,8 @@ impl From<Error> for Failure {
 
 impl Ffmpeg {
     /// Takes `program` by its path, or from `PATH` if it is a bare name.
-    pub(crate) fn new(program: &Path, limits: Limits) -> Self {
-        Self { program: located(program), limits }
+    pub(crate) fn new(program: &Path) -> Self {
+        Self { program: located(program) }
     }
 
     /// Whether the program is there and runs.
@@ -100,24 +121,27 @@ impl Ffmpeg {
     /// Gives what `work` gave, once ffmpeg has ended well. If `work` fails, ffmpeg is killed.
     pub(crate) async fn run<T>(
         &self,
+        admission: Admission,
         directory: &Path,
         arguments: Vec<OsString>,
         pipes: usize,
         work: impl AsyncFnOnce(Vec<pipe::Receiver>) -> Result<T>,
-    ) -> Result<T, Failure> {
-        let (mut process, pipes) = self.start(directory, arguments, pipes)?;
+    ) -> Result<Done<T>, Failure> {
+        let time = admission.limits.time;
+        let (mut process, pipes) = self.start(admission, directory, arguments, pipes)?;
         let run = async {
             let value = work(pipes).await?;
-            process.end().await?;
-            Ok(value)
+            let complained = process.end().await?;
+            Ok(Done { value, complained })
         };
-        tokio::time::timeout(self.limits.time, run)
+        tokio::time::timeout(time, run)
             .await
             .unwrap_or_else(|_| Err(Failure::Limit("the wall clock".into())))
     }
 
     fn start(
         &self,
+        admission: Admission,
         directory: &Path,
         arguments: Vec<OsString>,
         pipes: usize,
@@ -148,54 +172,73 @@ impl Ffmpeg {
         let mut child = command.spawn().map_err(|error| self.not_started(error))?;
         // Ours of the writing ends go with the command, or no pipe would ever end.
         drop(command);
-        self.limit(&child);
+        limit(&child, admission.limits);
         let complaint = child.stderr.take().map(|stderr| tokio::spawn(listen(stderr)));
-        Ok((Process { child, complaint }, receivers))
+        let running = Some((child, admission.permit));
+        Ok((Process { running, complaint }, receivers))
     }
-
-    /// Bounds what a child may cost. It does not write files, so it may not.
-    #[cfg(target_os = "linux")]
-    fn limit(&self, child: &Child) {
-        let Some(pid) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()))
-        else {
-            return;
-        };
-        for (resource, limit) in [
-            // Not the address space: the allocator reserves far more of it than is ever used.
-            (Resource::Data, self.limits.memory),
-            (Resource::Fsize, 0),
-            (Resource::Core, 0),
-            (Resource::Cpu, self.limits.time.as_secs().max(1) * 4),
-            (Resource::Nofile, 64),
-        ] {
-            let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
-            if let Err(error) = rustix::process::prlimit(Some(pid), resource, limit) {
-                // It may have ended already; anything else is worth knowing.
-                tracing::debug!(%error, ?resource, "ffmpeg is not limited");
-            }
-        }
-    }
-
-    /// Where there is no such thing, the wall clock and what is read of its output remain.
-    #[cfg(not(target_os = "linux"))]
-    fn limit(&self, _: &Child) {}
 }
 
+/// Bounds what a child may cost. It does not write files, so it may not.
+#[cfg(target_os = "linux")]
+fn limit(child: &Child, limits: Limits) {
+    let Some(pid) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()))
+    else {
+        return;
+    };
+    for (resource, limit) in [
+        // All memory that a process may write to and shares with no other. Not the address space:
+        // the allocator reserves far more of it, for each thread, than is ever used.
+        (Resource::Data, limits.memory),
+        (Resource::Fsize, 0),
+        (Resource::Core, 0),
+        (Resource::Cpu, limits.cpu.as_secs().max(1)),
+        (Resource::Nofile, 64),
+    ] {
+        let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
+        if let Err(error) = rustix::process::prlimit(Some(pid), resource, limit) {
+            // It may have ended already; anything else is worth knowing.
+            tracing::debug!(%error, ?resource, "ffmpeg is not limited");
+        }
+    }
+}
+
+/// Where there is no such thing, the wall clock and what is read of its output remain.
+#[cfg(not(target_os = "linux"))]
+fn limit(_: &Child, _: Limits) {}
+
 struct Process {
-    child: Child,
+    /// The process, and the right to run it.
+    running: Option<(Child, OwnedSemaphorePermit)>,
     complaint: Option<JoinHandle<String>>,
 }
 
 impl Process {
-    /// Waits for it to end by itself.
-    async fn end(&mut self) -> Result<(), Failure> {
-        let status =
-            self.child.wait().await.map_err(|error| Error::Io("wait for ffmpeg", error))?;
+    /// Waits for it to end by itself. Tells whether it complained.
+    async fn end(&mut self) -> Result<bool, Failure> {
+        let Some((child, _)) = &mut self.running else { return Ok(false) };
+        let status = child.wait().await.map_err(|error| Error::Io("wait for ffmpeg", error))?;
         let complaint = match self.complaint.take() {
             Some(listening) => listening.await.unwrap_or_default(),
             None => String::new(),
         };
-        judge(status, &complaint)
+        judge(status, &complaint)?;
+        Ok(!complaint.is_empty())
+    }
+}
+
+impl Drop for Process {
+    /// Kills it, and lets the next one start when it is gone: a process that is killed may take a
+    /// while to give back its memory.
+    fn drop(&mut self) {
+        let Some((mut child, permit)) = self.running.take() else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
+        runtime.spawn(async move {
+            if let Err(error) = child.kill().await {
+                tracing::warn!(%error, "ffmpeg cannot be killed");
+            }
+            drop(permit);
+        });
     }
 }
 

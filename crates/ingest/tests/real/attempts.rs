@@ -108,8 +108,8 @@ async fn an_ffmpeg_has_its_own_pipes_and_limits_and_nothing_else() {
     let inherited = pipes(Path::new(&format!("/proc/{parent}")));
     let mine = &pipes(process) - &inherited;
     let others = &pipes(other_process) - &inherited;
-    // Three rungs, the count, the loudness, and its complaints.
-    assert_eq!((mine.len(), others.len()), (6, 6), "{mine:?} {others:?}");
+    // Three rungs, the packets, the count, the loudness, and its complaints.
+    assert_eq!((mine.len(), others.len()), (7, 7), "{mine:?} {others:?}");
     assert!(mine.is_disjoint(&others), "{mine:?} {others:?}");
     assert_eq!(fs::read(process.join("environ")).unwrap(), b"");
     let limits = fs::read_to_string(process.join("limits")).unwrap();

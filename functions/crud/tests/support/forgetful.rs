@@ -82,6 +82,15 @@ impl Songs for Forgetful {
     async fn fail(&self, id: SongId, attempt: RevisionId, reason: &str) -> Result<bool> {
         self.inner.fail(id, attempt, reason).await
     }
+    async fn fail_expired(
+        &self,
+        id: SongId,
+        attempt: RevisionId,
+        now: Timestamp,
+        reason: &str,
+    ) -> Result<bool> {
+        self.inner.fail_expired(id, attempt, now, reason).await
+    }
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<Song>> {
         self.inner.expired(now, limit).await
     }
@@ -115,6 +124,9 @@ impl Chunks for Forgetful {
     }
     async fn remove_all(&self, id: SongId) -> Result<()> {
         self.inner.remove_all(id).await
+    }
+    async fn chunk_names(&self, id: SongId, group: ChunkGroup) -> Result<Vec<String>> {
+        self.inner.chunk_names(id, group).await
     }
     async fn groups(
         &self,
