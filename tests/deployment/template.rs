@@ -11,20 +11,31 @@ use serde_yaml_ng::Value;
 use service::Lookup;
 
 /// Variables that mean something only where there is no Lambda.
-const OF_THE_SERVER: [&str; 5] =
-    ["HOST", "PORT", "ALLOW_ANONYMOUS_WRITES", "CLIENT_TIMEOUT_SECONDS", "INGEST_QUEUE"];
+const OF_THE_SERVER: [&str; 10] = [
+    "HOST",
+    "PORT",
+    "ALLOW_ANONYMOUS_WRITES",
+    "ALLOWED_HOSTS",
+    "CLIENT_TIMEOUT_SECONDS",
+    "SHUTDOWN_SECONDS",
+    "MAX_CONNECTIONS",
+    "MAX_CONNECTIONS_PER_ADDRESS",
+    "RESPONSE_MEMORY_BYTES",
+    "INGEST_QUEUE",
+];
 
 /// Variables that Lambda itself sets.
 const OF_LAMBDA: [&str; 2] = ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"];
 
 /// Variables whose defaults are right on Lambda. Adding one to the template is a decision.
-const LEFT_TO_DEFAULTS: [&str; 8] = [
+const LEFT_TO_DEFAULTS: [&str; 9] = [
     "REQUEST_TIMEOUT_SECONDS",
     "REQUEST_LIMIT_BYTES",
     "RESPONSE_LIMIT_BYTES",
     "INGEST_CONCURRENCY",
     "MAX_DURATION_SECONDS",
     "MAX_FFMPEG_BYTES",
+    "MAX_OPEN_UPLOADS",
     "MAX_OUTPUT_BYTES",
     "UPLOAD_EXPIRY_SECONDS",
 ];
@@ -161,17 +172,13 @@ fn template_routes() -> BTreeMap<String, BTreeSet<String>> {
     routes
 }
 
-/// The paths that a function's router has, as its source says.
+/// The paths that a function's routes declare.
 fn router_routes(function: &str) -> BTreeSet<String> {
-    let source = fs::read_to_string(root().join(format!("functions/{function}/src/lib.rs")))
-        .expect("is there");
-    let routes = source.split(".route(").skip(1).filter_map(|rest| {
-        let rest = rest.trim_start().strip_prefix('"')?;
-        rest.split('"').next().map(str::to_owned)
-    });
-    let routes: BTreeSet<_> = routes.collect();
-    assert!(routes.len() >= 3, "{function} has no routes to be found");
-    routes
+    let table = match function {
+        "crud" => crud::routes().table(),
+        _ => streaming::routes().table(),
+    };
+    table.into_iter().map(|declared| declared.path.to_owned()).collect()
 }
 
 fn covers(template: &str, route: &str) -> bool {

@@ -43,7 +43,7 @@ async fn readiness(store: Arc<dyn Store>) -> impl AsyncFn() -> String {
     });
     async move || {
         let mut stream = TcpStream::connect(address).await.expect("connects");
-        let request = "GET /_/ready HTTP/1.1\r\nHost: segue\r\nConnection: close\r\n\r\n";
+        let request = "GET /_/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         stream.write_all(request.as_bytes()).await.expect("sends");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("is answered");
