@@ -151,10 +151,10 @@ pub struct HttpConfig {
     /// How long requests may take to finish once the process was asked to end; 20 s by default.
     /// `SHUTDOWN_SECONDS`
     pub shutdown: Duration,
-    /// How many connections there may be, as far as file descriptors allow; 1,024 by default.
+    /// How many connections there may be, as far as file descriptors allow; 2,048 by default.
     /// `MAX_CONNECTIONS`
     pub max_connections: usize,
-    /// How many of them one address may have; 256 by default. Behind a proxy, all have its address.
+    /// How many of them one address may have; 512 by default. Behind a proxy, all have its address.
     /// `MAX_CONNECTIONS_PER_ADDRESS`
     pub max_connections_per_address: usize,
     /// The names under which the server answers, beside `localhost` and every IP address; without
@@ -200,8 +200,8 @@ impl HttpConfig {
                 .seconds("CLIENT_TIMEOUT_SECONDS", Duration::from_secs(30))?
                 .max(Duration::from_secs(1)),
             shutdown: lookup.seconds("SHUTDOWN_SECONDS", Duration::from_secs(20))?,
-            max_connections: number("MAX_CONNECTIONS", 1024)?,
-            max_connections_per_address: number("MAX_CONNECTIONS_PER_ADDRESS", 256)?,
+            max_connections: number("MAX_CONNECTIONS", 2048)?,
+            max_connections_per_address: number("MAX_CONNECTIONS_PER_ADDRESS", 512)?,
             allowed_hosts: lookup
                 .text("ALLOWED_HOSTS")
                 .map(|list| {
