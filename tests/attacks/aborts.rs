@@ -58,6 +58,8 @@ impl House {
             ("DATABASE_URL", url),
             ("FFMPEG", ffmpeg.to_str().expect("is text")),
             ("WORK_DIR", work_dir.path().to_str().expect("is text")),
+            // Each upload that a client begins and leaves stays open for an hour.
+            ("MAX_OPEN_UPLOADS", "100000"),
         ];
         let gateway = Server::start("gateway", &variables).await;
         Self { gateway, song, _work_dir: work_dir }

@@ -52,10 +52,10 @@ fn spellings(path: &str) -> Vec<String> {
 }
 
 fn needs_key(table: &[Declared], path: &str, method: &str, read_access: &str) -> bool {
-    let method = if method == "HEAD" { "GET" } else { method };
+    // A path that answers GET answers HEAD.
     let is_it = |declared: &&Declared| {
-        let is_head = method == "GET" && declared.method == "HEAD";
-        declared.path == path && (declared.method == method || is_head)
+        let is_get = method == "HEAD" && declared.method == "GET";
+        declared.path == path && (declared.method == method || is_get)
     };
     table.iter().find(is_it).is_some_and(|declared| match declared.access {
         Access::Open => false,
@@ -102,7 +102,17 @@ async fn holds(base_path: &str, read_access: &str) {
                         wire = Wire::connect(target.gateway.address()).await;
                     }
                     asked += 1;
+                    // Without its prefix, a path that begins with the prefix is taken for another.
+                    let is_ambiguous =
+                        prefix.is_empty() && !base_path.is_empty() && real.starts_with(base_path);
+                    let asked_path = spelling.split('?').next().unwrap_or_default();
+                    let asked_path = asked_path.trim_start_matches("http://localhost");
+                    if is_ambiguous && asked_path.trim_end_matches('/') == base_path {
+                        // The page, which is open.
+                        continue;
+                    }
                     let is_itself = spelling == format!("{prefix}{real}")
+                        && !is_ambiguous
                         && (prefix.is_empty() || prefix == base_path);
                     if declared && is_itself {
                         guarded += 1;

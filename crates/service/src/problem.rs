@@ -77,9 +77,10 @@ impl Problem {
             .retry_after(RETRY_AFTER_ROOM)
     }
 
-    /// Adds a header to the answer.
+    /// Sets a header of the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
+        self.headers.retain(|(present, _)| *present != name);
         self.headers.push((name, value.into()));
         self
     }
@@ -141,4 +142,17 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_is_set_again_replaces_the_first() {
+        let problem = Problem::unavailable("busy").retry_after(Duration::from_mins(1));
+        let response = problem.into_response();
+        let values: Vec<_> = response.headers().get_all(header::RETRY_AFTER).iter().collect();
+        assert_eq!(values, ["60"]);
+    }
 }
