@@ -134,7 +134,11 @@ async fn holds(base_path: &str, read_access: &str) {
 
     // The key opens what it is for.
     for path in ["/songs".to_owned(), target.song.record(), target.original()] {
-        for prefix in ["", base_path] {
+        let with_and_without = BTreeSet::from(["", base_path]);
+        let clear = |prefix: &&str| {
+            !prefix.is_empty() || base_path.is_empty() || !path.starts_with(base_path)
+        };
+        for prefix in with_and_without.into_iter().filter(clear) {
             let request = Request::get(format!("{prefix}{path}")).header("X-Api-Key", KEY);
             assert_eq!(target.gateway.send(&request).await.status, 200, "{prefix}{path}");
         }
