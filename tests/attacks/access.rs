@@ -52,10 +52,10 @@ fn spellings(path: &str) -> Vec<String> {
 }
 
 fn needs_key(table: &[Declared], path: &str, method: &str, read_access: &str) -> bool {
-    let method = if method == "HEAD" { "GET" } else { method };
+    // `HEAD` is declared with `GET`.
     let is_it = |declared: &&Declared| {
-        let is_head = method == "GET" && declared.method == "HEAD";
-        declared.path == path && (declared.method == method || is_head)
+        let is_get = method == "HEAD" && declared.method == "GET";
+        declared.path == path && (declared.method == method || is_get)
     };
     table.iter().find(is_it).is_some_and(|declared| match declared.access {
         Access::Open => false,
@@ -73,7 +73,7 @@ async fn holds(base_path: &str, read_access: &str) {
         .header("X-Api-Key", KEY);
     let upload = target.gateway.send(&create).await.header("segue-song").to_owned();
     let table = [crud::routes().table(), streaming::routes().table()].concat();
-    let paths: BTreeSet<&str> = table.iter().map(|declared| declared.path.as_str()).collect();
+    let paths: BTreeSet<&str> = table.iter().map(|declared| declared.path).collect();
     assert!(paths.len() > 10, "{paths:?}");
 
     let mut wire = Wire::connect(target.gateway.address()).await;
@@ -137,8 +137,7 @@ async fn holds(base_path: &str, read_access: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_spelling_of_a_path_gets_around_the_key() {
-    for (base_path, read_access) in
-        [("/s", "key"), ("", "key"), ("/songs", "key"), ("/s", "public")]
+    for (base_path, read_access) in [("/s", "key"), ("", "key"), ("/son", "key"), ("/s", "public")]
     {
         holds(base_path, read_access).await;
     }
