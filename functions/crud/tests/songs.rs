@@ -384,9 +384,9 @@ async fn writing_needs_the_key_and_reading_does_where_it_is_so_configured() {
     for (access, status) in [("public", StatusCode::OK), ("key", StatusCode::UNAUTHORIZED)] {
         let stage = Stage::with(&[("API_KEY", "opensesame"), ("READ_ACCESS", access)]).await;
         assert_eq!(stage.get("/songs").empty().await.status, status);
-        for method in [Method::POST, Method::DELETE] {
-            let refused =
-                stage.call(method, "/songs").header("x-api-key", "opensesam").empty().await;
+        let song = format!("/songs/{}", music::SongId::new());
+        for (method, path) in [(Method::POST, "/songs"), (Method::DELETE, &song)] {
+            let refused = stage.call(method, path).header("x-api-key", "opensesam").empty().await;
             assert_eq!(
                 (refused.status, refused.problem().as_str()),
                 (StatusCode::UNAUTHORIZED, "unauthorized")
