@@ -109,6 +109,9 @@ async fn without_a_key_pages_elsewhere_read_streams_and_not_the_library() {
             assert_eq!(answer.header("access-control-allow-origin"), allowed, "{path}");
         }
     }
+    // Upload clients that are no page ask what this server can do.
+    let options = target.gateway.send(&Request::new("OPTIONS", "/uploads")).await;
+    assert_eq!((options.status, options.header("tus-version")), (204, "1.0.0"));
     // With a key, any page that has it may use it.
     let target = Target::new(&[("API_KEY", KEY)]).await;
     let answer = target.gateway.send(&Request::get("/songs").header(origin.0, origin.1)).await;

@@ -43,8 +43,10 @@ impl Guard {
     fn check(&self, access: Access, headers: &HeaderMap) -> Result<()> {
         match (self, access) {
             (_, Access::Open)
-            | (Self::Key { read_access: ReadAccess::Public, .. }, Access::Listen)
-            | (Self::SameOrigin, Access::Listen)
+            | (
+                Self::Key { read_access: ReadAccess::Public, .. } | Self::SameOrigin,
+                Access::Listen,
+            )
             | (Self::Anyone, _) => Ok(()),
             (Self::Key { digest, .. }, _) => {
                 if accepts(digest, headers) {

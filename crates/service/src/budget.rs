@@ -57,10 +57,7 @@ pub(crate) async fn chunks(
     next: Next,
 ) -> Result<Response> {
     let room_for_one = Arc::clone(&room).acquire_many_owned(CHUNK);
-    let share = match timeout(WAIT, room_for_one).await {
-        Ok(Ok(share)) => share,
-        _ => return Err(full()),
-    };
+    let Ok(Ok(share)) = timeout(WAIT, room_for_one).await else { return Err(full()) };
     Ok(held(next.run(request).await, room, share))
 }
 
