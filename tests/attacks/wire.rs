@@ -76,7 +76,7 @@ impl Wire {
     }
 
     async fn more(&mut self) -> Option<()> {
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; 16 * 1024];
         let read = timeout(PATIENCE, self.stream.read(&mut buffer));
         let count =
             read.await.expect("the server says something").ok().filter(|count| *count > 0)?;
