@@ -49,6 +49,13 @@ faults: prepare ## Two hundred kills, a database that is away, six hundred hosti
 	FAULTS_KILLS=$${FAULTS_KILLS:-105} FAULTS_FILES=$${FAULTS_FILES:-600} \
 	cargo test --package black-box --locked --test faults --test hour -- --nocapture --test-threads 2
 
+# An attack at full size opens a thousand connections.
+.PHONY: test-long
+test-long: faults test-uploads ## The attacks, kills, hostile files and uploads of `make test`, at full size
+	ulimit -n "$$(ulimit -Hn)"; \
+	ATTACKS_SCALE=full ATTACKS_SECONDS=30 \
+	cargo test --package black-box --all-features --locked --test attacks -- --nocapture
+
 # On the stable compiler: without a sanitizer, which only nightly ones have. None of the code is unsafe.
 CARGO_FUZZ := $(TOOLS)/cargo-fuzz/bin/cargo-fuzz
 FUZZ_TARGETS := container framecrc adts fragments packager tags metadata patch words
