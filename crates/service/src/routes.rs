@@ -1,7 +1,7 @@
 //! Routes, each with the access that it needs.
 //!
 //! A method cannot be added without an [`Access`], and only [`app`](crate::app()) makes a
-//! [`Router`] of [`Routes`]. The check is a layer on the handler itself, so it runs exactly when the
+//! [`Router`](axum::Router) of [`Routes`]. The check is a layer on the handler itself, so it runs exactly when the
 //! handler does: no spelling of a path reaches the one without the other.
 
 use std::convert::Infallible;
