@@ -30,7 +30,7 @@ fn assert_links(heard: &[i16], links: &[Vec<i16>], what: &str) {
     let mut at = 0;
     for (number, link) in links.iter().enumerate() {
         let here = &heard[at..at + link.len()];
-        let (lag, likeness) = best_lag(link, here, 50);
+        let (lag, likeness) = best_lag(link, here, 20);
         assert!(lag == 0 && likeness > 0.97, "{what}, link {number}: {lag}, {likeness}");
         let power = |it: &[i16]| it.iter().map(|it| f64::from(*it).powi(2)).sum::<f64>();
         let louder = (power(here) / power(link)).sqrt();
@@ -59,7 +59,7 @@ async fn opus_that_changes_its_channels_does_not_click() {
         let mixed: Vec<_> = heard.as_chunks::<2>().0.iter().map(|[l, r]| l.midpoint(*r)).collect();
         // AAC makes other noise of noise.
         for (link, heard) in links.iter().zip([&mixed[..144_000], &mixed[144_000..]]) {
-            let (lag, likeness) = best_lag(link, heard, 50);
+            let (lag, likeness) = best_lag(link, heard, 20);
             assert!(lag == 0 && likeness > 0.8, "{lag}, {likeness}");
         }
         // The true peak that is told of the decoded sound, in dBTP: 0.5 is -6.02.
@@ -75,8 +75,8 @@ async fn links_of_other_channels_and_rates_sound_as_they_do_alone() {
         ("libopus", &[(48_000, 1, 50_007), (48_000, 2, 70_001), (48_000, 1, 60_003)][..]),
         ("libopus", &[(48_000, 2, 50_007), (48_000, 2, 70_001)]),
         ("libvorbis", &[(44_100, 2, 50_007), (44_100, 1, 70_001), (44_100, 2, 60_003)]),
-        ("libvorbis", &[(44_100, 2, 50_007), (22_050, 2, 35_000), (48_000, 1, 48_000)]),
-        ("flac", &[(44_100, 2, 50_007), (44_100, 1, 70_001), (48_000, 2, 48_000)]),
+        ("libvorbis", &[(44_100, 2, 50_007), (22_050, 2, 90_000), (48_000, 1, 150_003)]),
+        ("flac", &[(44_100, 2, 50_007), (44_100, 1, 70_001), (48_000, 2, 48_007)]),
     ] {
         let first = formats[0].0;
         let (mut chain, mut links) = (Vec::new(), Vec::new());
