@@ -69,7 +69,7 @@ impl Chain {
         if input.container != Container::Ogg {
             return Ok(None);
         }
-        let path = spool.directory().join(input.file);
+        let path = spool.path();
         let links = blocking(move || links(&mut BufReader::new(File::open(path)?), input.offset));
         let links = links.await.map_err(|error| Error::io("look for links in a file", error))?;
         Ok(links.filter(|links| changes(links)).map(Self))
