@@ -1,6 +1,7 @@
 //! Encodes a file into all of its variants, packages them, and stores the segments as they come.
 
 use std::{
+    process::Stdio,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -15,8 +16,9 @@ use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 use crate::{
     Container, Engine, Error, Rejection, Result, Spool,
     carry::{self, Carried},
+    chain::{self, Chain},
     engine::Work,
-    ffmpeg::{self, Done, Lossless, Target},
+    ffmpeg::{self, Done, Lossless, Pcm, Target},
     framecrc::FrameCrc,
     loudness::LoudnessReader,
     probe::listen,
@@ -120,15 +122,30 @@ impl Encoding<'_> {
     /// Makes the revision. All its chunks are in the store then.
     pub(crate) async fn run(&self, spool: &Spool) -> Result<Revision> {
         let input = prepare(spool).await?;
-        let work = Work::Encode { duration: duration(spool.bytes(), self.media) };
+        let duration = duration(spool.bytes(), self.media);
+        let work = Work::Encode { duration };
         let plan = self.plan(spool, input, work).await?;
+        let chain = Chain::find(spool, input).await?;
+        let (input, stdin, feed) = match &chain {
+            Some(chain) => {
+                let (input, stdin, to) = chain::feeding()?;
+                let pcm = Pcm { rate: self.media.format.sample_rate, channels: plan.channels };
+                (input, stdin, Some((chain, pcm, to)))
+            }
+            None => (input, Stdio::null(), None),
+        };
+        let feed = async {
+            let Some((chain, pcm, to)) = feed else { return Ok(()) };
+            chain.feed(self.engine, spool, Work::Link { duration }, pcm, to).await
+        };
         let (target, wanted) = (plan.target(), plan.tracks(self.engine, spool.bytes()));
         let arguments = ffmpeg::encode(input, target);
         let room = Room { left: &self.room, limit: self.engine.config.max_output_bytes };
-        let encoded = self.engine.run(
+        let encoded = self.engine.run_fed(
             work,
             spool.directory(),
             arguments,
+            stdin,
             target.pipes(),
             async |mut pipes| {
                 let (Some(loudness), Some(count), Some(packets)) =
@@ -144,13 +161,16 @@ impl Encoding<'_> {
                     try_join_all(tracks),
                     listen(packets),
                     self.count(count, plan.rate, plan.channels),
-                    measure(loudness)
+                    measure(loudness),
+                    feed
                 )
             },
         );
-        let Done { value: (tracks, packets, samples, loudness), complained } = encoded.await?;
+        let Done { value: (tracks, packets, samples, loudness, ()), complained } = encoded.await?;
         let end = match plan.carried {
             Some(Carried { samples, .. }) => Some(End { samples, rate: plan.rate }),
+            // What comes of links has no end but its own.
+            None if chain.is_some() => None,
             None => end(input, self.media, &packets),
         };
         let end = end.filter(|end| end.cuts(samples, plan.rate));
@@ -158,7 +178,7 @@ impl Encoding<'_> {
         if samples == 0 {
             return Err(Rejection::Undecodable.into());
         }
-        let whole = !complained && !loudness.changed() && !packets.gaps();
+        let whole = !complained && !loudness.changed() && !packets.gaps() && chain.is_none();
         let heard = Heard { samples, end, told: packets.sound().filter(|_| whole) };
         let variants = self.finish(tracks, heard).await?;
         Ok(Revision {

@@ -1,6 +1,6 @@
 //! What every operation works with, and whose fault it is when ffmpeg gives up.
 
-use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
+use std::{ffi::OsString, path::Path, process::Stdio, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -43,6 +43,9 @@ pub(crate) enum Work {
     Probe { bytes: u64 },
     /// To decode all of a file, and perhaps to encode it, that plays for about as long.
     Encode { duration: Duration },
+    /// To decode one link of a chain, for an encoding that is under way, of a file that plays for
+    /// about as long.
+    Link { duration: Duration },
 }
 
 /// A store, an ffmpeg, and a place to work in.
@@ -51,9 +54,12 @@ pub(crate) struct Engine {
     pub(crate) config: IngestConfig,
     pub(crate) workplace: Arc<Workplace>,
     ffmpeg: Ffmpeg,
-    /// Both let in who came first.
+    /// All let in who came first.
     probes: Arc<Semaphore>,
     encodes: Arc<Semaphore>,
+    /// As many as there are encodings, which decode one link at a time: an encoding that has its
+    /// place would wait for ever for another one.
+    links: Arc<Semaphore>,
     /// Set once this ffmpeg has encoded something.
     works: OnceCell<()>,
 }
@@ -66,7 +72,9 @@ impl Engine {
         let workplace = Arc::new(workplace);
         let probes = Arc::new(Semaphore::new(PROBES_AT_ONCE));
         let encodes = Arc::new(Semaphore::new(config.encodes_at_once.max(1)));
-        Ok(Self { store, config, workplace, ffmpeg, probes, encodes, works: OnceCell::new() })
+        let links = Arc::new(Semaphore::new(config.encodes_at_once.max(1)));
+        let works = OnceCell::new();
+        Ok(Self { store, config, workplace, ffmpeg, probes, encodes, links, works })
     }
 
     /// Waits until an ffmpeg may run. Every one does: nothing else starts any.
@@ -84,6 +92,11 @@ impl Engine {
             Work::Encode { duration } => {
                 (&self.encodes, most.max_ffmpeg_memory, ENCODE_CPU.saturating_add(duration))
             }
+            Work::Link { duration } => (
+                &self.links,
+                most.max_ffmpeg_memory.min(PROBE_MEMORY),
+                ENCODE_CPU.saturating_add(duration),
+            ),
         };
         let time = most.max_ffmpeg_time;
         // Of four processors at most, all the time.
@@ -128,8 +141,24 @@ impl Engine {
         pipes: usize,
         listen: impl AsyncFnOnce(Vec<pipe::Receiver>) -> Result<T>,
     ) -> Result<Done<T>> {
+        self.run_fed(work, directory, arguments, Stdio::null(), pipes, listen).await
+    }
+
+    /// The same, of an ffmpeg that reads `stdin`.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub(crate) async fn run_fed<T>(
+        &self,
+        work: Work,
+        directory: &Path,
+        arguments: Vec<OsString>,
+        stdin: Stdio,
+        pipes: usize,
+        listen: impl AsyncFnOnce(Vec<pipe::Receiver>) -> Result<T>,
+    ) -> Result<Done<T>> {
         let admission = self.admit(work).await?;
-        let ran = self.ffmpeg.run(admission, directory, arguments, pipes, listen).await;
+        let ran = self.ffmpeg.run(admission, directory, arguments, stdin, pipes, listen).await;
         let (rejection, complaint) = match ran {
             Ok(done) => return Ok(done),
             Err(Failure::Broken(error)) => return Err(error),
@@ -169,7 +198,8 @@ impl Engine {
         };
         let admission = self.admit(Work::Probe { bytes: spool.bytes() }).await?;
         let pipes = target.pipes();
-        match self.ffmpeg.run(admission, spool.directory(), arguments, pipes, drain).await {
+        let (directory, stdin) = (spool.directory(), Stdio::null());
+        match self.ffmpeg.run(admission, directory, arguments, stdin, pipes, drain).await {
             Ok(_) => Ok(()),
             Err(Failure::Broken(error)) => Err(error),
             Err(Failure::Limit(complaint) | Failure::Exit(complaint)) => {

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod carry;
+mod chain;
 mod config;
 mod container;
 mod encode;

@@ -128,6 +128,18 @@ fn read_at(file: &mut (impl Read + Seek), offset: u64, length: usize) -> io::Res
     Ok(bytes)
 }
 
+/// The header of a WAV of unknown length, of interleaved 32 bit floats.
+pub(crate) fn float_header(rate: u32, channels: u16) -> Vec<u8> {
+    let frame = 4 * channels;
+    let mut header = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x03\0".to_vec();
+    header.extend(channels.to_le_bytes());
+    header.extend(rate.to_le_bytes());
+    header.extend(rate.saturating_mul(frame.into()).to_le_bytes());
+    header.extend(frame.to_le_bytes());
+    header.extend(b"\x20\0data\xff\xff\xff\xff");
+    header
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;

@@ -12,6 +12,12 @@ pub(crate) const INPUT: &str = "input";
 /// What the copy of it is called that is read in its place, where there is one.
 pub(crate) const COPY: &str = "copy";
 
+/// What a link of a chain is called, alone in a file while it is decoded.
+pub(crate) const LINK: &str = "link";
+
+/// What an input is called that comes through the standard input, and is in no file.
+pub(crate) const FED: &str = "pipe:0";
+
 /// The first pipe's descriptor in ffmpeg: what comes after its standard streams.
 pub(crate) const FIRST_PIPE: usize = 3;
 
@@ -48,6 +54,53 @@ pub(crate) fn examine(input: Sound) -> Vec<OsString> {
     arguments.extend(["-f", "framecrc"].map(into));
     arguments.push(pipe(2));
     arguments
+}
+
+/// Floating point samples of 32 bits, interleaved.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pcm {
+    /// In Hz.
+    pub(crate) rate: u32,
+    /// 1 or 2.
+    pub(crate) channels: u16,
+}
+
+impl Pcm {
+    /// The size of one sample of all channels.
+    pub(crate) fn bytes(self) -> usize {
+        4 * usize::from(self.channels.max(1))
+    }
+}
+
+/// Writes to the first pipe what the first audio stream, of so many channels, decodes to.
+///
+/// One channel is as loud in each of two as it was alone, and two are halved in one, as an Opus
+/// decoder converts them. ffmpeg would make them 3 dB quieter and louder.
+pub(crate) fn decode(input: Sound, pcm: Pcm, channels: u8) -> Vec<OsString> {
+    let mut arguments = reading(input);
+    let mix = match (channels, pcm.channels) {
+        (1, 2) => "pan=stereo|c0=c0|c1=c0,",
+        (2, 1) => "pan=mono|c0=0.5*c0+0.5*c1,",
+        _ => "",
+    };
+    let (rate, layout) = (pcm.rate, layout(pcm.channels));
+    arguments.push(into("-filter_complex"));
+    arguments.push(
+        format!(
+            "[0:a:0]{mix}\
+             aformat=sample_fmts=flt:sample_rates={rate}:channel_layouts={layout}[decoded]"
+        )
+        .into(),
+    );
+    arguments.extend(["-map", "[decoded]", "-c:a", "pcm_f32le", "-map_metadata", "-1"].map(into));
+    arguments.extend(["-f", "data"].map(into));
+    arguments.push(pipe(0));
+    arguments
+}
+
+/// ffmpeg's name of so many channels.
+fn layout(channels: u16) -> &'static str {
+    if channels == 1 { "mono" } else { "stereo" }
 }
 
 /// What an input is made into.
@@ -122,7 +175,7 @@ pub(crate) fn encode(input: Sound, target: Target<'_>) -> Vec<OsString> {
 }
 
 fn graph(target: Target<'_>) -> String {
-    let layout = if target.channels == 1 { "mono" } else { "stereo" };
+    let layout = layout(target.channels);
     let mut graph = String::from("[0:a:0]");
     if let Some(Lossless { rate, bits }) = target.lossless {
         let format = if bits > 16 { "s32" } else { "s16" };
@@ -180,7 +233,8 @@ fn reading(input: Sound) -> Vec<OsString> {
         arguments.extend([into("-skip_initial_bytes"), input.offset.to_string().into()]);
     }
     arguments.extend([into("-f"), into(input.container.demuxer())]);
-    arguments.extend([into("-i"), format!("file:{}", input.file).into()]);
+    let url = if input.file == FED { FED.into() } else { format!("file:{}", input.file) };
+    arguments.extend([into("-i"), url.into()]);
     arguments
 }
 
@@ -224,6 +278,30 @@ mod tests {
         let arguments = text(&probe(input));
         let expected = format!("{READING} -c:a pcm_s32le -f wav -i file:copy -map");
         assert!(arguments.starts_with(&expected), "{arguments}");
+    }
+
+    #[test]
+    fn a_link_is_decoded_to_the_format_of_its_chain() {
+        let input = Sound { file: LINK, ..Sound::plain(Container::Ogg, 0) };
+        for (channels, to, filter) in [
+            (1, "stereo", "pan=stereo|c0=c0|c1=c0,"),
+            (2, "stereo", ""),
+            (6, "stereo", ""),
+            (1, "mono", ""),
+            (2, "mono", "pan=mono|c0=0.5*c0+0.5*c1,"),
+        ] {
+            let pcm = Pcm { rate: 44_100, channels: if to == "mono" { 1 } else { 2 } };
+            assert_eq!(
+                text(&decode(input, pcm, channels)),
+                format!(
+                    "{READING} -f ogg -i file:link -filter_complex \
+                     [0:a:0]{filter}aformat=sample_fmts=flt:sample_rates=44100:channel_layouts={to}\
+                     [decoded] -map [decoded] -c:a pcm_f32le -map_metadata -1 -f data pipe:3"
+                )
+            );
+        }
+        let fed = text(&probe(Sound { file: FED, ..Sound::plain(Container::Wav, 0) }));
+        assert!(fed.contains(" -f wav -i pipe:0 "), "{fed}");
     }
 
     #[test]

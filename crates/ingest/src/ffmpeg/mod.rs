@@ -25,7 +25,8 @@ use tokio::{
 
 use crate::{BoxError, Error, Result};
 pub(crate) use arguments::{
-    COPY, FIRST_PIPE, FLAC_FRAME, INPUT, Lossless, Target, encode, examine, probe,
+    COPY, FED, FIRST_PIPE, FLAC_FRAME, INPUT, LINK, Lossless, Pcm, Target, decode, encode, examine,
+    probe,
 };
 
 /// How much of what ffmpeg complains of is kept for the log, in bytes.
@@ -116,7 +117,7 @@ impl Ffmpeg {
         Error::Ffmpeg(format!("{program} cannot be started"), Some(error.into()))
     }
 
-    /// Runs ffmpeg in `directory`, while `work` reads what it writes to so many pipes.
+    /// Runs ffmpeg in `directory`, which reads `stdin`, while `work` reads what it writes to so many pipes.
     ///
     /// Gives what `work` gave, once ffmpeg has ended well. If `work` fails, ffmpeg is killed.
     pub(crate) async fn run<T>(
@@ -124,11 +125,12 @@ impl Ffmpeg {
         admission: Admission,
         directory: &Path,
         arguments: Vec<OsString>,
+        stdin: Stdio,
         pipes: usize,
         work: impl AsyncFnOnce(Vec<pipe::Receiver>) -> Result<T>,
     ) -> Result<Done<T>, Failure> {
         let time = admission.limits.time;
-        let (mut process, pipes) = self.start(admission, directory, arguments, pipes)?;
+        let (mut process, pipes) = self.start(admission, directory, arguments, stdin, pipes)?;
         let run = async {
             let value = work(pipes).await?;
             let complained = process.end().await?;
@@ -144,6 +146,7 @@ impl Ffmpeg {
         admission: Admission,
         directory: &Path,
         arguments: Vec<OsString>,
+        stdin: Stdio,
         pipes: usize,
     ) -> Result<(Process, Vec<pipe::Receiver>)> {
         let mut command = Command::new(&self.program);
@@ -151,7 +154,7 @@ impl Ffmpeg {
             .args(arguments)
             .current_dir(directory)
             .env_clear()
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true);

@@ -12,24 +12,24 @@ use crate::house::House;
 
 /// What every claim here is held by: an ingest with the layer's ffmpeg, and one with the
 /// distribution's.
-async fn houses() -> [House; 2] {
+pub(crate) async fn houses() -> [House; 2] {
     let with = async |program: PathBuf| House::with(|config| config.ffmpeg = program).await;
     [with(ffmpeg()).await, with(full_ffmpeg()).await]
 }
 
 /// A file of `tests/cases`, which has them explained.
-fn case(name: &str) -> PathBuf {
+pub(crate) fn case(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases").join(name);
     assert!(path.is_file(), "no {}", path.display());
     path
 }
 
-fn samples(song: &Song) -> Vec<u64> {
+pub(crate) fn samples(song: &Song) -> Vec<u64> {
     let variants = &song.revision.as_ref().unwrap().variants;
     variants.iter().map(|variant| variant.timeline.samples()).collect()
 }
 
-fn lossless(song: &Song) -> Option<&Variant> {
+pub(crate) fn lossless(song: &Song) -> Option<&Variant> {
     song.revision.as_ref().unwrap().variants.iter().find(|it| it.codec == Codec::Flac)
 }
 

@@ -3,6 +3,7 @@
 
 mod admission;
 mod attempts;
+mod chain;
 mod exact;
 mod faults;
 mod formats;
