@@ -6,7 +6,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -17,7 +17,6 @@ use jiff::SignedDuration;
 use music::{Song, SongId, Timestamp};
 use service::{Dispatch, Problem, Result};
 use store::{ChunkKey, Store, Upload};
-use tokio::sync::Mutex;
 
 use crate::{
     routes::metadata,
@@ -43,10 +42,50 @@ pub(crate) struct Uploads {
     patience: Duration,
     /// How many may be open at a time.
     limit: u64,
-    /// Held by a request that begins one, so that those of one process keep to the limit exactly.
-    beginning: Arc<Mutex<()>>,
+    /// Counts those that this process begins, so that it keeps to the limit although several
+    /// requests begin one at a time.
+    beginnings: Arc<Mutex<Beginnings>>,
     /// Whether one that is complete had to wait since this was last asked.
     waiting: Arc<AtomicBool>,
+}
+
+/// How many uploads this process has begun to insert, and how many of these inserts have ended.
+#[derive(Debug, Default)]
+struct Beginnings {
+    begun: u64,
+    ended: u64,
+}
+
+/// An upload that is being inserted.
+struct Beginning(Arc<Mutex<Beginnings>>);
+
+impl Beginning {
+    /// How many inserts have ended. A count of the store that is asked for after this has all of them.
+    fn ended(beginnings: &Mutex<Beginnings>) -> u64 {
+        beginnings.lock().unwrap_or_else(PoisonError::into_inner).ended
+    }
+
+    /// Takes a place for one upload more, if there is one beside the `open` uploads that the store
+    /// counted after `ended` inserts, and all that were begun besides these.
+    fn within(
+        beginnings: &Arc<Mutex<Beginnings>>,
+        limit: u64,
+        open: u64,
+        ended: u64,
+    ) -> Option<Self> {
+        let mut all = beginnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if open + (all.begun - ended) >= limit {
+            return None;
+        }
+        all.begun += 1;
+        Some(Self(Arc::clone(beginnings)))
+    }
+}
+
+impl Drop for Beginning {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).ended += 1;
+    }
 }
 
 impl Uploads {
@@ -56,8 +95,8 @@ impl Uploads {
         patience: Duration,
         limit: u64,
     ) -> Self {
-        let (beginning, waiting) = Default::default();
-        Self { store, ingest, patience, limit, beginning, waiting }
+        let (beginnings, waiting) = Default::default();
+        Self { store, ingest, patience, limit, beginnings, waiting }
     }
 
     /// Begins an upload of which nothing is in yet.
@@ -66,11 +105,13 @@ impl Uploads {
     /// nothing tells them apart. Hence 503, which clients of tus try again, and not 429, which says
     /// that this client asks too much.
     pub(crate) async fn begin(&self, length: u64, metadata: String) -> Result<Upload> {
-        let _turn = self.beginning.lock().await;
-        if self.store.count_uploads(music::now()).await? >= self.limit {
+        let in_store = Beginning::ended(&self.beginnings);
+        let open = self.store.count_uploads(music::now()).await?;
+        let Some(_beginning) = Beginning::within(&self.beginnings, self.limit, open, in_store)
+        else {
             let detail = "too many uploads are open: finish them or give them up";
             return Err(Problem::unavailable(detail).retry_after(CROWDED));
-        }
+        };
         let expires_at = after(self.patience.min(FIRST_PART));
         let upload = Upload { id: SongId::new(), length, offset: 0, metadata, expires_at };
         self.store.insert_upload(&upload).await?;
