@@ -1,8 +1,8 @@
 //! Chained Ogg whose links differ: each link is decoded by an ffmpeg of its own.
 //!
 //! ffmpeg decodes a chain with one decoder. Its Opus decoder keeps the state of one link for the
-//! next, which is heard as a click; RFC 7845 §4 has every link decoded from a decoder's initial
-//! state.
+//! next, which is heard as a click where the channels change; the reference decoder, `opusdec`, has
+//! none.
 
 use std::{
     fs::File,
