@@ -1,8 +1,8 @@
 //! Chained Ogg whose links differ: each link is decoded by an ffmpeg of its own.
 //!
 //! ffmpeg decodes a chain with one decoder. Its Opus decoder keeps the state of one link for the
-//! next, which is heard as a click; RFC 7845 §4 has every link decoded from a decoder's initial
-//! state.
+//! next, which is heard as a click where the channels change; the reference decoder, `opusdec`, has
+//! none.
 
 use std::{
     fs::File,
@@ -77,8 +77,8 @@ impl Chain {
 
     /// Decodes one link after the other and writes all of them as one WAV of `pcm`.
     ///
-    /// A link that cannot be decoded is left out. Ends early if the reader of `to` is gone: what
-    /// became of that one is its own affair.
+    /// A link that cannot be decoded is left out. Ends without an error if the ffmpeg that reads
+    /// `to` has ended: the call that runs that ffmpeg reports why.
     ///
     /// # Errors
     /// [`Error::Io`]; those of [`Engine::run`], but for [`Rejection::Undecodable`].
@@ -119,7 +119,7 @@ impl Chain {
     }
 }
 
-/// What an ffmpeg reads that [`Chain::feed`] writes to, and where that writes to.
+/// A new pipe: how ffmpeg opens its reading end, that end, and the end that [`Chain::feed`] writes to.
 pub(crate) fn feeding() -> Result<(Sound, Stdio, pipe::Sender)> {
     let failed = |error| Error::Io("make a pipe", error);
     let (reader, writer) = io::pipe().map_err(failed)?;
@@ -127,7 +127,7 @@ pub(crate) fn feeding() -> Result<(Sound, Stdio, pipe::Sender)> {
     Ok((Sound { file: FED, ..Sound::plain(Container::Wav, 0) }, reader.into(), writer))
 }
 
-/// Copies the pages of one link, in the place of the link before it.
+/// Copies the pages of one link into a file, over those of the link before it.
 async fn cut(spool: &Spool, pages: Range<u64>) -> Result<()> {
     let (from, to) = (spool.path(), spool.directory().join(LINK));
     blocking(move || {
@@ -166,7 +166,7 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
-/// Whether one decoder does not do for all links.
+/// Whether the links need a decoder each.
 fn changes(links: &[Link]) -> bool {
     let [first, others @ ..] = links else { return false };
     others.iter().any(|link| link.format != first.format || link.format.codec == Codec::Opus)
@@ -179,7 +179,7 @@ fn links(
     offset: u64,
 ) -> io::Result<Option<Vec<Link>>> {
     let mut links: Vec<(u64, Option<Format>)> = Vec::new();
-    // Only what comes between pages that begin streams ends a link.
+    // Several streams of a link may begin: all their first pages come before any other page.
     let (mut at, mut beginning) = (offset, false);
     file.seek(SeekFrom::Start(offset))?;
     while !file.fill_buf()?.is_empty() {

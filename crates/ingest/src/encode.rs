@@ -169,7 +169,7 @@ impl Encoding<'_> {
         let Done { value: (tracks, packets, samples, loudness, ()), complained } = encoded.await?;
         let end = match plan.carried {
             Some(Carried { samples, .. }) => Some(End { samples, rate: plan.rate }),
-            // What comes of links has no end but its own.
+            // Each link was ended by its decoder, and `packets` are those of the fed WAV.
             None if chain.is_some() => None,
             None => end(input, self.media, &packets),
         };

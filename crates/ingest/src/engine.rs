@@ -57,8 +57,8 @@ pub(crate) struct Engine {
     /// All let in who came first.
     probes: Arc<Semaphore>,
     encodes: Arc<Semaphore>,
-    /// As many as there are encodings, which decode one link at a time: an encoding that has its
-    /// place would wait for ever for another one.
+    /// Of as many as `encodes`: each encoding decodes one link at a time. A semaphore of its own,
+    /// because encodings that hold all places of `encodes` would wait for their own decoders.
     links: Arc<Semaphore>,
     /// Set once this ffmpeg has encoded something.
     works: OnceCell<()>,
@@ -144,7 +144,7 @@ impl Engine {
         self.run_fed(work, directory, arguments, Stdio::null(), pipes, listen).await
     }
 
-    /// The same, of an ffmpeg that reads `stdin`.
+    /// The same, with a standard input for ffmpeg to read.
     ///
     /// # Errors
     /// Those of [`run`](Self::run).

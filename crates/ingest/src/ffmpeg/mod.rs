@@ -117,7 +117,8 @@ impl Ffmpeg {
         Error::Ffmpeg(format!("{program} cannot be started"), Some(error.into()))
     }
 
-    /// Runs ffmpeg in `directory`, which reads `stdin`, while `work` reads what it writes to so many pipes.
+    /// Runs ffmpeg in `directory` with a standard input, while `work` reads what it writes to so many
+    /// pipes.
     ///
     /// Gives what `work` gave, once ffmpeg has ended well. If `work` fails, ffmpeg is killed.
     pub(crate) async fn run<T>(

@@ -20,7 +20,7 @@ fn link(files: &Files, encoder: &str, rate: u32, channels: u16, samples: u32) ->
     fs::read(files.make(&name, &["-f", "lavfi", "-i", &sound, "-c:a", encoder])).unwrap()
 }
 
-/// One channel of what a file of one link decodes to, at 16 bits and another rate.
+/// What a file of one link decodes to, mixed down to one channel, at the rate of its chain.
 fn decoded(path: &Path, rate: u32) -> Vec<i16> {
     decode(path, rate, 1)
 }
@@ -105,7 +105,7 @@ async fn links_of_other_channels_and_rates_sound_as_they_do_alone() {
     }
 }
 
-/// One place for encodings is enough for an encoding and the links it is made of.
+/// With one place for encodings, two encodings and the decoders of their links still end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_takes_one_place_and_links_that_hold_no_sound_are_left_out() {
     let (house, files) = (House::with(|config| config.encodes_at_once = 1).await, Files::new());
@@ -139,7 +139,7 @@ async fn a_chain_of_ten_thousand_links_is_worked_on_by_one_ffmpeg() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_leaves_in_the_middle_of_a_chain_leaves_nothing_behind() {
+async fn an_ingest_that_is_dropped_in_the_middle_of_a_chain_leaves_nothing_behind() {
     let (house, files) = (House::new().await, Files::new());
     let links =
         [link(&files, "libopus", 48_000, 2, 400_000), link(&files, "libopus", 48_000, 1, 96_000)];
