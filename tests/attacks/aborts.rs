@@ -11,21 +11,18 @@ use std::{
 
 use black_box::{
     http_client::{Request, try_send},
-    server::Server,
-    songs::{self, Stored, wav},
+    songs::wav,
 };
 use rustix::process::{Pid, Signal, kill_process};
-use store::{
-    open,
-    testing::{Mongod, TestDatabase},
-};
-use tempfile::TempDir;
+use store::testing::{Mongod, TestDatabase};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
     task::{JoinSet, spawn_blocking},
     time::sleep,
 };
+
+use crate::target::Target;
 
 /// How many requests follow the ones that were aborted, and how many of them at a time.
 const FOLLOWING: usize = 200;
@@ -38,39 +35,19 @@ const MARGIN: Duration = Duration::from_secs(3);
 
 const DELAYS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(2), Duration::from_millis(10)];
 
-/// A segment of 5 s at 128 kb/s.
-const SEGMENT_BYTES: usize = 80_000;
-
-/// A gateway with a song that is ready.
-struct House {
-    gateway: Server,
-    song: Stored,
-    _work_dir: TempDir,
+/// A gateway that takes any number of uploads: each that a client begins and leaves stays open for an
+/// hour.
+async fn gateway(url: &str) -> Target {
+    Target::at(url, &[("MAX_OPEN_UPLOADS", "100000")]).await
 }
 
-impl House {
-    async fn new(url: &str) -> Self {
-        let store = open(url).await.expect("opens");
-        let song = songs::put(store.as_ref(), "song", SEGMENT_BYTES).await;
-        let work_dir = tempfile::tempdir().expect("makes a directory");
-        let ffmpeg = ingest::testing::ffmpeg();
-        let variables = [
-            ("DATABASE_URL", url),
-            ("FFMPEG", ffmpeg.to_str().expect("is text")),
-            ("WORK_DIR", work_dir.path().to_str().expect("is text")),
-            // Each upload that a client begins and leaves stays open for an hour.
-            ("MAX_OPEN_UPLOADS", "100000"),
-        ];
-        let gateway = Server::start("gateway", &variables).await;
-        Self { gateway, song, _work_dir: work_dir }
-    }
-
+impl Target {
     fn segment(&self) -> Request {
         Request::get(self.song.under_variant("0.m4s"))
     }
 
     /// That a mixture of requests is answered soon, compared with `calm`.
-    async fn assert_serves(&self, calm: Duration, after: &str) {
+    async fn assert_serves_soon(&self, calm: Duration, after: &str) {
         let took = self.serve(after).await;
         assert!(took < calm * 4 + MARGIN, "{took:?} after {after}, and {calm:?} without");
     }
@@ -140,16 +117,18 @@ async fn abort_many(address: SocketAddr, request: &Request, count: usize, delay:
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_leave_do_not_keep_others_waiting() {
     let database = TestDatabase::mongodb();
-    let house = House::new(database.url()).await;
+    let target = gateway(database.url()).await;
     let part = begin_upload().body("application/offset+octet-stream", vec![7; 50_000]);
-    let calm = house.serve("nothing").await;
+    let calm = target.serve("nothing").await;
     let requests =
-        [("segments", house.segment()), ("lists", Request::get("/songs?q=s")), ("uploads", part)];
+        [("segments", target.segment()), ("lists", Request::get("/songs?q=s")), ("uploads", part)];
     for (name, request) in requests {
         for delay in DELAYS {
             for count in [8, 256] {
-                abort_many(house.gateway.address(), &request, count, delay).await;
-                house.assert_serves(calm, &format!("{count} {name} aborted after {delay:?}")).await;
+                abort_many(target.gateway.address(), &request, count, delay).await;
+                target
+                    .assert_serves_soon(calm, &format!("{count} {name} aborted after {delay:?}"))
+                    .await;
             }
         }
     }
@@ -158,28 +137,30 @@ async fn clients_that_leave_do_not_keep_others_waiting() {
 #[tokio::test(flavor = "multi_thread")]
 async fn senders_that_leave_while_their_songs_are_made_do_not_keep_others_waiting() {
     let database = TestDatabase::mongodb();
-    let house = House::new(database.url()).await;
+    let target = gateway(database.url()).await;
     let song = Request::new("POST", "/songs?name=n&author=a").body("audio/wav", wav(2_000_000));
-    let calm = house.serve("nothing").await;
+    let calm = target.serve("nothing").await;
     for delay in [Duration::from_millis(10), Duration::from_millis(300)] {
-        abort_many(house.gateway.address(), &song, 8, delay).await;
-        house.assert_serves(calm, &format!("songs aborted after {delay:?}")).await;
+        abort_many(target.gateway.address(), &song, 8, delay).await;
+        target.assert_serves_soon(calm, &format!("songs aborted after {delay:?}")).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_leave_while_the_database_is_frozen_do_not_keep_others_waiting() {
     let mongod = spawn_blocking(Mongod::start).await.expect("starts");
-    let house = House::new(&mongod.url().replacen("/?", "/segue?", 1)).await;
+    let target = gateway(&mongod.url().replacen("/?", "/segue?", 1)).await;
     let id = Pid::from_raw(mongod.process_id().cast_signed()).expect("is an id");
-    let calm = house.serve("nothing").await;
+    let calm = target.serve("nothing").await;
     for delay in DELAYS {
         kill_process(id, Signal::STOP).expect("is running");
-        abort_many(house.gateway.address(), &house.segment(), 256, delay).await;
+        abort_many(target.gateway.address(), &target.segment(), 256, delay).await;
         sleep(Duration::from_secs(1)).await;
-        abort_many(house.gateway.address(), &house.segment(), 64, delay).await;
+        abort_many(target.gateway.address(), &target.segment(), 64, delay).await;
         kill_process(id, Signal::CONT).expect("is running");
-        house.assert_serves(calm, &format!("a freeze and segments aborted after {delay:?}")).await;
+        target
+            .assert_serves_soon(calm, &format!("a freeze and segments aborted after {delay:?}"))
+            .await;
     }
 }
 
@@ -195,11 +176,11 @@ const CLIENTS: u64 = 64;
 /// Has each client request a segment twice at the same moment, again and again. Where `leaving`, it
 /// leaves one of the two after 0 to 20 ms, without waiting for that; else it awaits both. Returns how
 /// many such pairs were made in a second.
-async fn pairs(house: &House, time: Duration, leaving: bool) -> f64 {
+async fn pairs(target: &Target, time: Duration, leaving: bool) -> f64 {
     let begin = Instant::now();
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
-        let (address, request) = (house.gateway.address(), house.segment());
+        let (address, request) = (target.gateway.address(), target.segment());
         clients.spawn(async move {
             let answered = async || {
                 let answer = try_send(address, &request).await.expect("answers");
@@ -234,14 +215,14 @@ async fn pairs(house: &House, time: Duration, leaving: bool) -> f64 {
 async fn clients_that_leave_half_of_their_requests_take_nothing_from_the_other_half() {
     const ROUNDS: u32 = 3;
     let database = TestDatabase::mongodb();
-    let house = House::new(database.url()).await;
+    let target = gateway(database.url()).await;
     let time = Duration::from_secs(seconds()) / (2 * ROUNDS);
-    pairs(&house, time, false).await;
+    pairs(&target, time, false).await;
     let (mut plain, mut aborted) = (0.0, 0.0);
     // In turns, so that what else the machine does meets both.
     for _ in 0..ROUNDS {
-        plain += pairs(&house, time, false).await / f64::from(ROUNDS);
-        aborted += pairs(&house, time, true).await / f64::from(ROUNDS);
+        plain += pairs(&target, time, false).await / f64::from(ROUNDS);
+        aborted += pairs(&target, time, true).await / f64::from(ROUNDS);
     }
     println!("pairs a second: {plain:.0} of answered requests, {aborted:.0} with one aborted");
     assert!(aborted > 0.8 * plain, "{aborted:.0} pairs a second of {plain:.0}");

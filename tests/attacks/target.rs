@@ -21,7 +21,7 @@ pub(crate) struct Target {
     pub(crate) store: Arc<dyn Store>,
     /// A song that is ready, with its original.
     pub(crate) song: Stored,
-    _database: TestDatabase,
+    _database: Option<TestDatabase>,
     _work_dir: TempDir,
 }
 
@@ -31,17 +31,23 @@ impl Target {
     }
 
     pub(crate) async fn over(database: TestDatabase, variables: &[(&str, &str)]) -> Self {
-        let store = store::open(database.url()).await.expect("opens");
+        let target = Self::at(database.url(), variables).await;
+        Self { _database: Some(database), ..target }
+    }
+
+    /// Over a database that the test keeps.
+    pub(crate) async fn at(url: &str, variables: &[(&str, &str)]) -> Self {
+        let store = store::open(url).await.expect("opens");
         let song = songs::put(store.as_ref(), "song", SEGMENT_BYTES).await;
         let work_dir = tempfile::tempdir().expect("makes a directory");
         let ffmpeg = ingest::testing::ffmpeg();
         let own = [
-            ("DATABASE_URL", database.url()),
+            ("DATABASE_URL", url),
             ("FFMPEG", ffmpeg.to_str().expect("is text")),
             ("WORK_DIR", work_dir.path().to_str().expect("is text")),
         ];
         let gateway = Server::start("gateway", &[&own[..], variables].concat()).await;
-        Self { gateway, store, song, _database: database, _work_dir: work_dir }
+        Self { gateway, store, song, _database: None, _work_dir: work_dir }
     }
 
     pub(crate) fn original(&self) -> String {
