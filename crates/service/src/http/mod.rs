@@ -19,7 +19,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use hyper::server::conn::http1;
+use hyper::{
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -174,14 +177,28 @@ impl Server {
     }
 
     fn serve(&self, stream: TcpStream, place: Place) {
-        let stream = TokioIo::new(Stream::new(stream, self.patience));
-        let service = TowerToHyperService::new(self.app.clone());
-        let connection = self.graceful.watch(self.http.serve_connection(stream, service));
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = chain(&error), "a connection ended");
+        let connection = place.connection().clone();
+        let stream = TokioIo::new(Stream::new(stream, self.patience, connection.clone()));
+        let app = TowerToHyperService::new(self.app.clone());
+        let service = service_fn(move |request| {
+            let busy = connection.begin();
+            let app = app.clone();
+            async move {
+                let busy = busy.ok_or(io::ErrorKind::ConnectionAborted)?;
+                let Ok(response) = app.call(request).await;
+                Ok::<_, io::Error>(response.map(|body| busy.with(body)))
             }
-            drop(place);
+        });
+        let served = self.graceful.watch(self.http.serve_connection(stream, service));
+        tokio::spawn(async move {
+            tokio::select! {
+                ended = served => if let Err(error) = ended {
+                    tracing::debug!(error = chain(&error), "a connection ended");
+                },
+                () = place.connection().closed() => {
+                    tracing::debug!("an idle connection makes room");
+                }
+            }
         });
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::pace::Pace;
+use super::{connections::Connection, pace::Pace};
 
 /// How many bytes the kernel keeps that it could not send yet. Its own limit is 4 MiB a connection,
 /// which it gives to clients that do not read as well.
@@ -24,10 +24,11 @@ const UNSENT: u32 = 128 * 1024;
 pub(super) struct Stream {
     stream: TcpStream,
     writing: Pace,
+    connection: Connection,
 }
 
 impl Stream {
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
+    pub(super) fn new(stream: TcpStream, patience: Duration, connection: Connection) -> Self {
         // Small answers must not wait for the acknowledgement of the one before.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY refused");
@@ -35,7 +36,7 @@ impl Stream {
         if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
             tracing::debug!(%error, "TCP_NOTSENT_LOWAT refused");
         }
-        Self { stream, writing: Pace::new(patience) }
+        Self { stream, writing: Pace::new(patience), connection }
     }
 
     fn paced(
@@ -95,7 +96,13 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+        let this = self.get_mut();
+        // hyper flushes once it has written all that it had.
+        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            this.connection.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
