@@ -20,6 +20,7 @@ use axum::{
     routing::get,
 };
 use hyper::{
+    body::Incoming,
     server::conn::http1,
     service::{Service, service_fn},
 };
@@ -180,7 +181,9 @@ impl Server {
         let connection = place.connection().clone();
         let stream = TokioIo::new(Stream::new(stream, self.patience, connection.clone()));
         let app = TowerToHyperService::new(self.app.clone());
-        let service = service_fn(move |request| {
+        let client = place.client();
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(client);
             let busy = connection.begin();
             let app = app.clone();
             async move {
