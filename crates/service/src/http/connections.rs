@@ -91,6 +91,14 @@ impl Connections {
         *open.by_address.entry(address).or_default() += 1;
         Some(Place { connections: Arc::clone(self), id, address, connection })
     }
+
+    /// Closes all connections without a request under way.
+    pub(super) fn close_idle(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, connection) in open.by_id.values() {
+            connection.close();
+        }
+    }
 }
 
 impl Open {

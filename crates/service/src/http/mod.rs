@@ -54,6 +54,10 @@ const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 /// how long it may take to undo what they began.
 const UNDOING: Duration = Duration::from_secs(5);
 
+/// How long heads that are under way may take to arrive once the process was asked to end: a client
+/// that sent half of one must not delay it.
+const HEADS: Duration = Duration::from_secs(1);
+
 /// How long the server waits after a connection could not be accepted, for want of descriptors or
 /// of memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
@@ -132,11 +136,15 @@ pub async fn serve(
     tracing::info!("stopping");
     drop(listener);
     let mut finished = Box::pin(server.graceful.shutdown());
-    if timeout(config.shutdown, &mut finished).await.is_err() {
-        tracing::warn!("requests are under way that take too long: they are answered with 503");
-        stopping.cancel();
-        if timeout(UNDOING, finished).await.is_err() {
-            tracing::warn!("connections are closed in the middle of an answer");
+    let for_heads = config.shutdown.min(HEADS);
+    if timeout(for_heads, &mut finished).await.is_err() {
+        server.connections.close_idle();
+        if timeout(config.shutdown.saturating_sub(for_heads), &mut finished).await.is_err() {
+            tracing::warn!("requests are under way that take too long: they are answered with 503");
+            stopping.cancel();
+            if timeout(UNDOING, finished).await.is_err() {
+                tracing::warn!("connections are closed in the middle of an answer");
+            }
         }
     }
     sweeper.abort();
