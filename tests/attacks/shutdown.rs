@@ -87,3 +87,16 @@ async fn what_is_under_way_finishes_within_its_time_and_idle_connections_delay_n
     assert!(ended.success(), "{ended}");
     assert!(idle.is_closed().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_head_does_not_delay_the_end() {
+    let variables = [("SHUTDOWN_SECONDS", "120"), ("CLIENT_TIMEOUT_SECONDS", "120")];
+    let target = Target::new(&variables).await;
+    let mut wire = Wire::connect(target.gateway.address()).await;
+    wire.send("GET /songs HTTP/1.1\r\nHost: loc").await;
+    // Connections are accepted in their order: the head has been seen once this is answered.
+    target.assert_serves().await;
+    terminate(&target.gateway);
+    let ended = timeout(SOON, target.gateway.process().ended()).await.expect("ends soon");
+    assert!(ended.success(), "{ended}");
+}

@@ -17,6 +17,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::Client;
+
 /// How many of every four file descriptors connections may use. The others are for the database,
 /// for files and for ffmpeg.
 const SHARE_OF_FOUR: u64 = 3;
@@ -62,6 +64,7 @@ enum Activity {
 pub(super) struct Place {
     connections: Arc<Connections>,
     id: u64,
+    address: IpAddr,
     connection: Connection,
 }
 
@@ -86,7 +89,15 @@ impl Connections {
         open.next_id += 1;
         open.by_id.insert(id, (address, connection.clone()));
         *open.by_address.entry(address).or_default() += 1;
-        Some(Place { connections: Arc::clone(self), id, connection })
+        Some(Place { connections: Arc::clone(self), id, address, connection })
+    }
+
+    /// Closes all connections without a request under way.
+    pub(super) fn close_idle(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, connection) in open.by_id.values() {
+            connection.close();
+        }
     }
 }
 
@@ -120,6 +131,11 @@ impl Open {
 }
 
 impl Place {
+    /// Who connected. All addresses of one subscriber are the same.
+    pub(super) fn client(&self) -> Client {
+        Client(self.address)
+    }
+
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }

@@ -20,6 +20,7 @@ use axum::{
     routing::get,
 };
 use hyper::{
+    body::Incoming,
     server::conn::http1,
     service::{Service, service_fn},
 };
@@ -52,6 +53,10 @@ const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 /// How long requests may take to be answered with 503 once their time to finish is over, and then
 /// how long it may take to undo what they began.
 const UNDOING: Duration = Duration::from_secs(5);
+
+/// How long heads that are under way may take to arrive once the process was asked to end: a client
+/// that sent half of one must not delay it.
+const HEADS: Duration = Duration::from_secs(1);
 
 /// How long the server waits after a connection could not be accepted, for want of descriptors or
 /// of memory.
@@ -131,11 +136,15 @@ pub async fn serve(
     tracing::info!("stopping");
     drop(listener);
     let mut finished = Box::pin(server.graceful.shutdown());
-    if timeout(config.shutdown, &mut finished).await.is_err() {
-        tracing::warn!("requests are under way that take too long: they are answered with 503");
-        stopping.cancel();
-        if timeout(UNDOING, finished).await.is_err() {
-            tracing::warn!("connections are closed in the middle of an answer");
+    let for_heads = config.shutdown.min(HEADS);
+    if timeout(for_heads, &mut finished).await.is_err() {
+        server.connections.close_idle();
+        if timeout(config.shutdown.saturating_sub(for_heads), &mut finished).await.is_err() {
+            tracing::warn!("requests are under way that take too long: they are answered with 503");
+            stopping.cancel();
+            if timeout(UNDOING, finished).await.is_err() {
+                tracing::warn!("connections are closed in the middle of an answer");
+            }
         }
     }
     sweeper.abort();
@@ -180,7 +189,9 @@ impl Server {
         let connection = place.connection().clone();
         let stream = TokioIo::new(Stream::new(stream, self.patience, connection.clone()));
         let app = TowerToHyperService::new(self.app.clone());
-        let service = service_fn(move |request| {
+        let client = place.client();
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(client);
             let busy = connection.begin();
             let app = app.clone();
             async move {
