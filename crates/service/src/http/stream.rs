@@ -22,21 +22,21 @@ const UNSENT: u32 = 128 * 1024;
 /// A connection that is closed when its client takes nothing of an answer, or too little, for too
 /// long.
 pub(super) struct Stream {
-    stream: TcpStream,
+    socket: TcpStream,
     writing: Pace,
     connection: Connection,
 }
 
 impl Stream {
-    pub(super) fn new(stream: TcpStream, patience: Duration, connection: Connection) -> Self {
+    pub(super) fn new(socket: TcpStream, patience: Duration, connection: Connection) -> Self {
         // Small answers must not wait for the acknowledgement of the one before.
-        if let Err(error) = stream.set_nodelay(true) {
+        if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY refused");
         }
-        if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
+        if let Err(error) = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT) {
             tracing::debug!(%error, "TCP_NOTSENT_LOWAT refused");
         }
-        Self { stream, writing: Pace::new(patience), connection }
+        Self { socket, writing: Pace::new(patience), connection }
     }
 
     fn paced(
@@ -48,7 +48,7 @@ impl Stream {
             Poll::Ready(Ok(bytes)) => self.writing.moved(bytes),
             Poll::Pending if self.writing.poll_too_slow(context).is_ready() => {
                 // The kernel would keep what it could not send until the client is gone.
-                if let Err(error) = self.stream.set_zero_linger() {
+                if let Err(error) = self.socket.set_zero_linger() {
                     tracing::debug!(%error, "SO_LINGER refused");
                 }
                 tracing::debug!("a client does not take its answer");
@@ -66,7 +66,7 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
+        Pin::new(&mut self.get_mut().socket).poll_read(context, buffer)
     }
 }
 
@@ -77,7 +77,7 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        let written = Pin::new(&mut this.socket).poll_write(context, bytes);
         this.paced(context, written)
     }
 
@@ -87,18 +87,18 @@ impl AsyncWrite for Stream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        let written = Pin::new(&mut this.socket).poll_write_vectored(context, slices);
         this.paced(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.socket.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         // hyper flushes once it has written all that it had.
-        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        let flushed = Pin::new(&mut this.socket).poll_flush(context);
         if matches!(flushed, Poll::Ready(Ok(()))) {
             this.connection.flushed();
         }
@@ -106,6 +106,6 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        Pin::new(&mut self.get_mut().socket).poll_shutdown(context)
     }
 }
