@@ -121,8 +121,8 @@ class MusicApi:
     ) -> Song:
         """Sends an audio file and returns the song, ready, unless the server takes longer than its gateway allows.
 
-        What is not given comes from the file's tags, the name else from the file's. `artist` and `author` are two
-        names of the credit. With `respond_async` the song returns at once, processing:
+        Fields that are not given come from the file's tags; a missing title is the file name.
+        `artist` and `author` are two names of the credit. With `respond_async` the song returns at once, processing:
         see `wait_until_ready`. Raises Rejected for a file that is not audio (status 422) or too large (413).
 
         A file of more than 4 MiB goes by parts, which a broken connection does not lose, and is processing when it

@@ -56,7 +56,7 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// The timeline of `samples` samples at `rate` Hz: equal segments, then what is left, in a
+    /// The timeline of `samples` samples at `rate` Hz: equal segments, then the rest, in a
     /// segment of its own if it is no shorter than [`shortest_segment`], else in the last one.
     #[must_use]
     pub fn new(rate: u32, samples: u64) -> Self {

@@ -162,7 +162,7 @@ fn held(response: Response, room: Room, share: Taken) -> Response {
 /// A body in pieces, each of which keeps the room of its chunk until it is written.
 struct Pieces {
     body: Body,
-    /// What is left of the last chunk.
+    /// The bytes of the last chunk that are still to be sent.
     chunk: Bytes,
     room: Room,
     share: Share,

@@ -89,7 +89,7 @@ pub(crate) fn around(methods: MethodRouter, layer: CorsLayer) -> MethodRouter {
     methods.clone().layer(layer).layer(from_fn_with_state(methods, options::<MethodRouter>))
 }
 
-/// [`any_origin`] around all paths, and around what is not found.
+/// [`any_origin`] around all paths, and around the answer to paths that are not routed.
 pub(crate) fn around_all(routes: Router) -> Router {
     routes.clone().layer(any_origin()).layer(from_fn_with_state(routes, options::<Router>))
 }

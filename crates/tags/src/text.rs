@@ -25,7 +25,7 @@ fn windows_1252(byte: u8) -> char {
     }
 }
 
-/// Text that should be UTF-8. What is not becomes U+FFFD.
+/// Text that should be UTF-8. Bytes that are not become U+FFFD.
 pub(crate) fn utf8(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

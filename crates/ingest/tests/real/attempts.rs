@@ -176,7 +176,7 @@ async fn an_attempt_that_is_run_again_is_not_made_again() {
     let (song, spool) = house.add(&short(&files, "a.wav", 440)).await.unwrap();
     let attempt = song.attempt.as_ref().unwrap().id;
     let first = house.ingest.run(song.id, attempt, Some(spool), None).await.unwrap();
-    let Outcome::Ready(ready) = &first else { panic!("nobody ended it") };
+    let Outcome::Ready(ready) = &first else { panic!("the attempt ended") };
     assert_eq!(ready.revision.as_ref().unwrap().id, attempt);
     assert_eq!(house.ingest.run(song.id, attempt, None, None).await.unwrap(), first);
     assert_eq!(
@@ -198,7 +198,7 @@ async fn another_revision_is_made_from_the_original_and_the_old_one_goes_after_a
     let attempt = again.attempt.as_ref().unwrap().id;
     let Outcome::Ready(second) = house.ingest.run(first.id, attempt, None, None).await.unwrap()
     else {
-        panic!("nobody ended it")
+        panic!("the attempt ended")
     };
     let (old, new) = (first.revision.unwrap(), second.revision.unwrap());
     assert_eq!((old.loudness, old.variants), (new.loudness, new.variants));
@@ -243,7 +243,7 @@ async fn an_original_is_given_up_whatever_interrupts_its_removal() {
     let Outcome::Ready(ready) =
         house.ingest.run(song.id, attempt, Some(spool), None).await.unwrap()
     else {
-        panic!("nobody ended it")
+        panic!("the attempt ended")
     };
     let revision = [(song.id, ChunkGroup::Revision(attempt))];
     assert_eq!(groups(&house).await, revision);
@@ -267,7 +267,7 @@ async fn an_original_is_given_up_whatever_interrupts_its_removal() {
     }
 }
 
-/// What is not kept of songs to come is kept of those that have it.
+/// `KEEP_ORIGINAL=false` concerns later songs only: a song that has its original keeps it.
 #[tokio::test]
 async fn an_original_that_was_kept_stays_when_those_to_come_are_not() {
     let (house, files) = (House::new().await, Files::new());

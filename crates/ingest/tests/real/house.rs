@@ -83,7 +83,7 @@ impl House {
         let attempt = song.attempt.as_ref().unwrap().id;
         match self.ingest.run(song.id, attempt, Some(spool), lossless).await? {
             Outcome::Ready(song) => Ok(*song),
-            Outcome::Ended => panic!("nobody ended it"),
+            Outcome::Ended => panic!("the attempt ended"),
         }
     }
 

@@ -87,7 +87,7 @@ impl Connection {
         let mut options = ClientOptions::parse(self.address.clone()).await?;
         options.app_name.get_or_insert_with(|| "segue".to_owned());
         options.max_pool_size.get_or_insert(POOL);
-        // What was idle while the process was frozen may be dead, and nobody would have heard.
+        // A connection that was idle while the process was frozen may be dead without a notice.
         options.max_idle_time.get_or_insert(IDLE_LIMIT);
         options.connect_timeout.get_or_insert(CONNECT_LIMIT);
         options.server_selection_timeout.get_or_insert(SELECTION_LIMIT);
